@@ -1,0 +1,1 @@
+"""Assembly: the application, the command line, the workers and the embedded servers."""

@@ -1,0 +1,118 @@
+"""The command line: finds the subcommand's module, imports it and nothing else, runs it.
+
+Each subcommand is a module with `main(arguments: list[str]) -> int`. The table below is read
+without importing any of them, so `--help` stays fast and works before anything is installed.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from server.refusal import Refusal
+
+
+class Subcommand(NamedTuple):
+    """One subcommand: where its `main` lives and what it does, in one line."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final[dict[str, Subcommand]] = {
+    "demo": Subcommand("server.demo", "start everything with a small live world, or --once"),
+    "test": Subcommand("server.parts", "run everything that CI runs"),
+    "check": Subcommand("server.check", "format, lint, types, imports, docstrings"),
+    "serve": Subcommand("server.serve", "run the HTTP service"),
+    "work": Subcommand("server.work", "run the workers: sequencer, relay, dispatcher, leases"),
+    "migrate": Subcommand("server.migrate", "bring a database to this version"),
+    "replay": Subcommand("server.replay", "run recorded cases through the API"),
+    "bench": Subcommand("server.bench", "measure, with machine, seed and goals"),
+    "chaos": Subcommand("server.chaos", "kill servers under load and check the invariants"),
+    "contracts": Subcommand("server.contracts", "write OpenAPI, AsyncAPI and schema files"),
+    "protocols": Subcommand("server.protocols", "list and check the triage protocols"),
+    "directory": Subcommand("server.directory_files", "load and compare directory files"),
+    "evaluate": Subcommand("server.evaluate", "score the protocols on labelled cases"),
+    "conformance": Subcommand("server.conformance", "check the exchange formats"),
+}
+
+
+def available() -> dict[str, Subcommand]:
+    """Give the subcommands whose module exists in this version, in the order of the table."""
+    here = Path(__file__).parent
+    return {
+        name: command
+        for name, command in COMMANDS.items()
+        if (here / f"{command.module.rpartition('.')[2]}.py").exists()
+        or (here / command.module.rpartition(".")[2] / "__init__.py").exists()
+    }
+
+
+def usage() -> str:
+    """Give the text of `--help`: every subcommand with its line."""
+    commands = available()
+    width = max(map(len, commands), default=0)
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in commands.items()]
+    return "\n".join(
+        [
+            "usage: ./regul COMMAND [options]",
+            "",
+            "The nerve centre of a care-regulation service.",
+            "",
+            *lines,
+            "",
+            "./regul COMMAND --help tells more.",
+        ]
+    )
+
+
+def version() -> str:
+    """Give the version: of the installed distribution, else of the source tree."""
+    try:
+        return importlib.metadata.version("regul")
+    except importlib.metadata.PackageNotFoundError:
+        import tomllib
+
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        return str(tomllib.loads(project.read_text("utf-8"))["project"]["version"])
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and give its exit code: 2 for a refusal, 130 after Ctrl-C.
+
+    Args:
+        arguments: The words after the program's name.
+    """
+    name, *rest = arguments or ["--help"]
+    if name in {"--help", "-h", "help", "--version"}:
+        print(f"regul {version()}" if name == "--version" else usage())
+        return 0
+    command = available().get(name)
+    if command is None:
+        print(f"regul: no command {name!r}; ./regul --help lists them.", file=sys.stderr)
+        return 2
+    try:
+        from server.environment import refuse_foreign_packages
+
+        refuse_foreign_packages()
+        return int(importlib.import_module(command.module).main(rest) or 0)
+    except Refusal as refusal:
+        print(f"regul: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def main() -> None:
+    """Run the process's own command line and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
