@@ -1,0 +1,65 @@
+"""What every use case is called with at the edge: the actor, the database, the keys."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+import msgspec
+
+from kernel import idempotency
+from kernel.actor import Actor
+from kernel.crypto import KeyRing
+from kernel.database import Database, Tx
+from kernel.settings import Settings
+
+
+class Edge(msgspec.Struct, frozen=True, kw_only=True):
+    """One request or task, made by `server` and handed to the routes of every room.
+
+    Attributes:
+        actor: Who asks.
+        database: Pool under `regul_app`.
+        keys: Opens and seals.
+        settings: As read at the start.
+        idempotency_key: Value of the header, when there was one.
+        fingerprint: Method, path and body of the request as sent.
+    """
+
+    actor: Actor
+    database: Database
+    keys: KeyRing
+    settings: Settings
+    idempotency_key: str | None = None
+    fingerprint: bytes = b""
+
+    async def run[T](self, act: Callable[[Tx], Awaitable[T]]) -> T:
+        """Run a use case in the one transaction of this request.
+
+        Args:
+            act: Takes the transaction; must have no effect outside it (it may run twice).
+
+        Returns:
+            What the use case gives.
+        """
+        return await self.database.run(self.actor, act)
+
+    async def once[T](
+        self,
+        act: Callable[[Tx], Awaitable[tuple[UUID, T]]],
+        again: Callable[[Tx, UUID], Awaitable[T]],
+    ) -> T:
+        """Run a write that needs an idempotency key; see `kernel.idempotency.once`.
+
+        Args:
+            act: The write; gives the id of what it made and the answer.
+            again: Reads the answer of a repetition from that id.
+
+        Returns:
+            The answer.
+        """
+
+        async def guarded(tx: Tx) -> T:
+            return await idempotency.once(
+                tx, self.actor, self.idempotency_key, self.fingerprint, act=act, again=again
+            )
+
+        return await self.run(guarded)
