@@ -78,9 +78,7 @@ def system(territory_id: UUID | None = None) -> Actor:
     Returns:
         An actor with role `system`.
     """
-    return Actor(
-        id=SYSTEM_ACTOR_ID, role=Role.SYSTEM, territory_id=territory_id, label="Régul"
-    )
+    return Actor(id=SYSTEM_ACTOR_ID, role=Role.SYSTEM, territory_id=territory_id, label="Régul")
 
 
 @cache

@@ -5,6 +5,7 @@ them afterwards (`chain`), so that no two requests wait for each other.
 """
 
 import hashlib
+import operator
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -68,7 +69,7 @@ async def chain(tx: Tx) -> int:
     last = await tx.fetchrow(SELECT_LAST_LINK)
     position, link = (last["position"], last["hash"]) if last else (0, GENESIS)
     links: list[tuple[int, int, bytes]] = []
-    for row in rows:
+    for row in sorted(rows, key=operator.itemgetter("id")):
         position += 1
         link = hashlib.sha256(link + position.to_bytes(8) + row["record"].encode()).digest()
         links.append((position, row["id"], link))

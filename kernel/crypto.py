@@ -172,9 +172,9 @@ def unseal(key: DataKey, place: str, row_id: UUID, sealed: bytes) -> str:
     """
     bound = f"{place}|{row_id}|{key.id}".encode()
     try:
-        return AESGCM(key.secret).decrypt(
-            sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound
-        ).decode()
+        return (
+            AESGCM(key.secret).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound).decode()
+        )
     except InvalidTag as error:
         code = "sealed_text_broken"
         raise errors.Conflict(code, "This text does not belong to this row.") from error

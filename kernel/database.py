@@ -9,18 +9,19 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from kernel import errors
 from kernel.actor import Actor
 
-type Tx = PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+Tx: TypeAlias = asyncpg.Connection
 """A connection inside the one transaction of a request or task."""
 
-type PoolRole = Literal["regul_app", "regul_system", "regul_owner"]
+PoolRole: TypeAlias = Literal["regul_app", "regul_system", "regul_owner"]
+
+T = TypeVar("T")
 
 RETRY_AFTER_S: Final = 2
 STATEMENT_TIMEOUT_MS: Final = 5_000
@@ -48,7 +49,7 @@ class Database:
         on_commit: Called after each committed transaction (the process' wake-up); never waits.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: asyncpg.Pool) -> None:
         """Wrap a pool made by `open_database`."""
         self.pool = pool
         self.on_commit: Callable[[], None] = lambda: None
@@ -92,7 +93,7 @@ class Database:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise translate(error) from error
 
-    async def run[T](self, actor: Actor, act: Callable[[Tx], Awaitable[T]]) -> T:
+    async def run(self, actor: Actor, act: Callable[[Tx], Awaitable[T]]) -> T:
         """Run a use case in one transaction, once more if the database asked for a retry.
 
         Args:
@@ -158,7 +159,7 @@ async def _take_role(connection: Tx, *, role: str) -> None:
 
 
 async def _reset(connection: Tx) -> None:
-    """Leave nothing behind: scope is per transaction, so an open transaction is all there can be."""
+    """Leave nothing behind: the scope is per transaction, so only one still open could be."""
     if connection.is_in_transaction():
         await connection.execute("rollback")
 
@@ -213,7 +214,8 @@ def translate(error: Exception) -> Exception:
         family, code = CONFLICTS.get(
             error.constraint_name or "", (errors.Conflict, error.constraint_name or "conflict")
         )
-        return family(code)
+        refusal: errors.RegulError = family(code)
+        return refusal
     if isinstance(error, _CONTENT):
         return errors.Malformed("value_not_storable", "A value can't be stored as it is.")
     if isinstance(error, asyncpg.LockNotAvailableError):

@@ -1,6 +1,7 @@
 """What every use case is called with at the edge: the actor, the database, the keys."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -10,6 +11,8 @@ from kernel.actor import Actor
 from kernel.crypto import KeyRing
 from kernel.database import Database, Tx
 from kernel.settings import Settings
+
+T = TypeVar("T")
 
 
 class Edge(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +34,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     fingerprint: bytes = b""
 
-    async def run[T](self, act: Callable[[Tx], Awaitable[T]]) -> T:
+    async def run(self, act: Callable[[Tx], Awaitable[T]]) -> T:
         """Run a use case in the one transaction of this request.
 
         Args:
@@ -42,7 +45,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
         """
         return await self.database.run(self.actor, act)
 
-    async def once[T](
+    async def once(
         self,
         act: Callable[[Tx], Awaitable[tuple[UUID, T]]],
         again: Callable[[Tx, UUID], Awaitable[T]],

@@ -16,8 +16,11 @@ The statuses are written once, in `server/problems.py`; nothing below an `api.py
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
-Public = str | int | float | bool | list[str] | Mapping[str, str | int | float | bool | None] | None
+Public: TypeAlias = (
+    str | int | float | bool | list[str] | Mapping[str, str | int | float | bool | None] | None
+)
 
 
 class RegulError(Exception):

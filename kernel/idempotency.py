@@ -6,7 +6,7 @@ made, never a body: the answer to a repetition is read again from the reference.
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -17,8 +17,10 @@ from kernel.database import Tx
 
 _LONGEST: Final = 200
 
+T = TypeVar("T")
 
-async def once[T](
+
+async def once(
     tx: Tx,
     actor: Actor,
     key: str | None,

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, LiteralString, cast
+from typing import Final
 
 import asyncpg
 import msgspec
@@ -96,7 +96,9 @@ async def bootstrap(admin_dsn: str, database: str, login: str, password: str) ->
         )
         for role in ROLES:
             await connection.execute(f"grant {_quoted(role)} to {_quoted(login)}")
-        if not await connection.fetchval("select true from pg_database where datname = $1", database):
+        if not await connection.fetchval(
+            "select true from pg_database where datname = $1", database
+        ):
             await connection.execute(f"create database {_quoted(database)} owner regul_owner")
     finally:
         await connection.close()
@@ -136,7 +138,7 @@ async def migrate(dsn: str) -> Sequence[str]:
         await connection.close()
 
 
-async def pending(connection: "asyncpg.Connection[asyncpg.Record]") -> Sequence[str]:
+async def pending(connection: asyncpg.Connection) -> Sequence[str]:
     """List the files a database still lacks.
 
     Args:
@@ -161,7 +163,7 @@ def _quoted(name: str) -> str:
     if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", name):
         message = f"{name!r} is no plain database name"
         raise MigrationError(message)
-    return cast("LiteralString", f'"{name}"')
+    return f'"{name}"'
 
 
 ROLE_EXISTS: Final = """

@@ -18,7 +18,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         port: Port of the API and console; `REGUL_PORT`.
         allowed_hosts: Host names that a request may name; `REGUL_ALLOWED_HOSTS`, comma-separated.
         demo: Demo accounts and one-click sign-in are offered; `REGUL_DEMO`.
-        allow_draft_protocols: Protocols in status `draft` are evaluated; `REGUL_ALLOW_DRAFT_PROTOCOLS`.
+        allow_draft_protocols: Protocols in status `draft` are evaluated;
+            `REGUL_ALLOW_DRAFT_PROTOCOLS`.
         hold_s: Seconds a hold lasts; `REGUL_HOLD_S`.
         pool_size: Connections per process and role; `REGUL_POOL_SIZE`.
         log_level: `debug`, `info`, `warning` or `error`; `REGUL_LOG_LEVEL`.
