@@ -77,7 +77,8 @@ class Database:
                     raise
                 await connection.execute("commit")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise translate(error) from error
+            # Not chained: the database's own message may quote values.
+            raise translate(error) from None
         self.on_commit()
 
     @contextlib.asynccontextmanager
@@ -91,7 +92,8 @@ class Database:
             async with self.pool.acquire() as connection:
                 yield connection
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            raise translate(error) from error
+            # Not chained: the database's own message may quote values.
+            raise translate(error) from None
 
     async def run(self, actor: Actor, act: Callable[[Tx], Awaitable[T]]) -> T:
         """Run a use case in one transaction, once more if the database asked for a retry.
