@@ -66,3 +66,25 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
             )
 
         return await self.run(guarded)
+
+    async def once_if_keyed(
+        self,
+        act: Callable[[Tx], Awaitable[tuple[UUID, T]]],
+        again: Callable[[Tx, UUID], Awaitable[T]],
+    ) -> T:
+        """Run a write that honours an idempotency key when one is sent, and needs none.
+
+        Args:
+            act: The write; gives the id of what it made and the answer.
+            again: Reads the answer of a repetition from that id.
+
+        Returns:
+            The answer.
+        """
+        if self.idempotency_key is not None:
+            return await self.once(act, again)
+
+        async def unguarded(tx: Tx) -> T:
+            return (await act(tx))[1]
+
+        return await self.run(unguarded)

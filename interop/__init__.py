@@ -1,0 +1,1 @@
+"""Other people's languages: readers and writers of foreign formats that yield neutral rows."""
