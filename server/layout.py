@@ -115,7 +115,7 @@ class Layout:
             (self.run / "writable").write_text("")
         except OSError as error:
             raise Refusal(
-                f"Cannot write {self.home}: {error.strerror or error}; run Régul where you may write."
+                f"Cannot write {self.home} ({error.strerror}): run Régul where you may write."
             ) from None
 
     @property

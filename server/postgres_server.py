@@ -72,7 +72,8 @@ def version_of(postgres: Path) -> int:
     major = int(match[1]) if match else 0
     if major < OLDEST:
         raise Refusal(
-            f"The PostgreSQL server {postgres} says {told.strip()!r}: Régul needs {OLDEST} or newer."
+            f"The PostgreSQL server {postgres} is too old or unknown ({told.strip()}): "
+            f"Régul needs {OLDEST} or newer."
         )
     return major
 

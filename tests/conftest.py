@@ -151,7 +151,7 @@ def database_dsn(servers: Servers, database_name: str) -> str:
 
 @pytest.fixture
 def admin_dsn(servers: Servers, database_name: str) -> str:
-    """Give the superuser's DSN of the same fresh database: for arranging and looking, never acting."""
+    """Give the superuser's DSN of the same fresh database: to arrange and to look."""
     return servers.postgres.dsn(database_name)
 
 
