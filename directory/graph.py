@@ -1,0 +1,227 @@
+"""The directory as a typed graph: for modelling, checking and drawing; queries use the snapshot.
+
+Nodes are the ids themselves; attribute `type` says what each is:
+    organisation: name, kind          location: name, lon, lat, department
+    care_service: name, service, modalities, intake, active, organisation_id, lon, lat
+    role: service
+Edges are directed; attribute `type` says what each means:
+    part_of       organisation -> organisation
+    runs          organisation -> care_service
+    at            care_service -> location
+    staffed_by    care_service -> role
+    refers_to     care_service -> care_service: road_m, duration_s (journey of the patient)
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias, cast
+from uuid import UUID
+
+import msgspec
+import networkx as nx
+import numpy as np
+
+from directory import distance
+from directory.model import (
+    CareService,
+    CareServiceId,
+    Location,
+    LocationId,
+    Organisation,
+    ReferralLink,
+    Role,
+)
+
+Graph: TypeAlias = "nx.MultiDiGraph[UUID]"
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """What a graph or a snapshot is built from: the directory's rows, in any order."""
+
+    organisations: tuple[Organisation, ...] = ()
+    locations: tuple[Location, ...] = ()
+    roles: tuple[Role, ...] = ()
+    care_services: tuple[CareService, ...] = ()
+    links: tuple[ReferralLink, ...] = ()
+
+
+class ReferralPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A chain of care services, each able to send the patient to the next.
+
+    Attributes:
+        steps: Care services from the first to the one that offers the service.
+        duration: Journeys and waits added up.
+    """
+
+    steps: tuple[CareServiceId, ...]
+    duration: timedelta
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One inconsistency of the rows: a stable code and the row that shows it."""
+
+    code: str
+    row_id: UUID
+
+
+def build(rows: Rows, model: distance.TravelModel) -> Graph:
+    """Build the graph.
+
+    Args:
+        rows: The rows; a link or reference to a missing row is left out (see `faults`).
+        model: Journey times on `refers_to` edges.
+
+    Returns:
+        A directed multigraph with the node and edge types of this module's docstring.
+    """
+    graph: Graph = nx.MultiDiGraph()
+    for body in rows.organisations:
+        graph.add_node(body.id, type="organisation", name=body.name, kind=body.kind.value)
+    for place in rows.locations:
+        graph.add_node(
+            place.id,
+            type="location",
+            name=place.name,
+            lon=place.lon,
+            lat=place.lat,
+            department=place.department,
+        )
+    for role in rows.roles:
+        graph.add_node(role.id, type="role", service=role.service)
+    places = {place.id: place for place in rows.locations}
+    for service in rows.care_services:
+        _add_care_service(graph, service, places)
+    for body in rows.organisations:
+        if body.parent_id is not None and body.parent_id in graph:
+            graph.add_edge(body.id, body.parent_id, type="part_of")
+    _add_links(graph, rows.links, model)
+    return graph
+
+
+def _add_care_service(
+    graph: Graph, service: CareService, places: Mapping[LocationId, Location]
+) -> None:
+    place = places.get(service.location_id)
+    if place is None:
+        return
+    graph.add_node(
+        service.id,
+        type="care_service",
+        name=service.name,
+        service=service.service,
+        modalities=sorted(service.modalities),
+        intake=service.intake.value,
+        active=service.active,
+        organisation_id=service.organisation_id,
+        lon=place.lon,
+        lat=place.lat,
+    )
+    graph.add_edge(service.id, place.id, type="at")
+    if service.organisation_id in graph:
+        graph.add_edge(service.organisation_id, service.id, type="runs")
+    if service.role_id is not None and service.role_id in graph:
+        graph.add_edge(service.id, service.role_id, type="staffed_by")
+
+
+def _add_links(graph: Graph, links: Iterable[ReferralLink], model: distance.TravelModel) -> None:
+    known = [link for link in links if link.source_id in graph and link.target_id in graph]
+    for link in known:
+        source, target = graph.nodes[link.source_id], graph.nodes[link.target_id]
+        trip = distance.travel(
+            source["lon"],
+            source["lat"],
+            np.array([target["lon"]]),
+            np.array([target["lat"]]),
+            model,
+        )
+        graph.add_edge(
+            link.source_id,
+            link.target_id,
+            type="refers_to",
+            road_m=float(trip.road_m[0]),
+            duration_s=float(trip.duration_s[0]),
+        )
+
+
+def referral_path(
+    graph: Graph,
+    source_id: CareServiceId,
+    service: str,
+    waits: Mapping[CareServiceId, timedelta] | None = None,
+) -> ReferralPath | None:
+    """Give the quickest chain of referrals from a care service to one offering `service`.
+
+    Args:
+        graph: Built by `build`.
+        source_id: Where the patient is seen first.
+        service: Service code looked for.
+        waits: Waiting time at each care service before it sees the patient; none = zero.
+
+    Returns:
+        The path of least journey plus wait (ties: fewest steps, then id), or None.
+    """
+    if source_id not in graph:
+        return None
+    view = nx.subgraph_view(
+        graph,
+        filter_node=lambda node: (
+            graph.nodes[node]["type"] == "care_service" and graph.nodes[node]["active"]
+        ),
+        filter_edge=lambda a, b, key: graph.edges[a, b, key]["type"] == "refers_to",
+    )
+
+    def cost(_: UUID, target: UUID, edges: dict[Any, Any]) -> float:
+        wait = (waits or {}).get(CareServiceId(target), timedelta())
+        journey: float = min(edge["duration_s"] for edge in edges.values())
+        return journey + wait.total_seconds()
+
+    if source_id not in view:
+        return None
+    lengths, paths = cast(
+        "tuple[dict[UUID, float], dict[UUID, list[UUID]]]",
+        nx.single_source_dijkstra(view, source_id, weight=cost),
+    )
+    ends = [node for node in lengths if graph.nodes[node]["service"] == service]
+    if not ends:
+        return None
+    end = min(ends, key=lambda node: (lengths[node], len(paths[node]), node))
+    return ReferralPath(
+        steps=tuple(map(CareServiceId, paths[end])),
+        duration=timedelta(seconds=float(lengths[end])),
+    )
+
+
+def faults(rows: Rows) -> tuple[Fault, ...]:
+    """Give what is inconsistent in the rows, in row order.
+
+    Codes: `organisation_unknown`, `location_unknown`, `role_unknown` (a care service points at a
+    missing row), `link_dangling` (a referral link's end is missing), `parent_cycle` (an
+    organisation is part of itself).
+    """
+    found: list[Fault] = []
+    bodies = {body.id for body in rows.organisations}
+    places = {place.id for place in rows.locations}
+    roles = {role.id for role in rows.roles}
+    services = {service.id for service in rows.care_services}
+    for service in rows.care_services:
+        if service.organisation_id not in bodies:
+            found.append(Fault(code="organisation_unknown", row_id=service.id))
+        if service.location_id not in places:
+            found.append(Fault(code="location_unknown", row_id=service.id))
+        if service.role_id is not None and service.role_id not in roles:
+            found.append(Fault(code="role_unknown", row_id=service.id))
+    found.extend(
+        Fault(code="link_dangling", row_id=link.source_id)
+        for link in rows.links
+        if link.source_id not in services or link.target_id not in services
+    )
+    parents = nx.DiGraph(
+        (body.id, body.parent_id) for body in rows.organisations if body.parent_id is not None
+    )
+    found.extend(
+        Fault(code="parent_cycle", row_id=node)
+        for component in nx.strongly_connected_components(parents)
+        for node in sorted(component)
+        if len(component) > 1 or parents.has_edge(node, node)
+    )
+    return tuple(found)
