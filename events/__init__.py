@@ -1,0 +1,1 @@
+"""Facts and their delivery: outbox, feed, subscriptions, handoffs; decides nothing clinical."""

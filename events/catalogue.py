@@ -1,0 +1,398 @@
+"""Every kind of event: one tagged struct each, in the past tense, ids and codes only.
+
+Fields are only ever added, with a default. No field may hold a name, a phone number, an address
+or free text: `events.outbox` refuses an event whose fields don't fit these types. What an event
+is about (`aggregate_id`), the case, the territory and the organisations concerned travel beside
+it, in the record of the feed. A field named `case_id` or `..._case_id` leaves Régul only as the
+recipient's pseudonym.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+
+from kernel.inputs import Code, Small, UtcTime
+
+Acuity = Literal["U0", "U1", "U2", "U3", "U4", "U5"]
+Seat = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """A fact; the concrete class is its kind.
+
+    Attributes:
+        AGGREGATE: What kind of thing the fact is about.
+    """
+
+    AGGREGATE: ClassVar[str] = ""
+
+
+class CallReceived(Event, frozen=True, kw_only=True, tag="call.received"):
+    """A contact began."""
+
+    AGGREGATE: ClassVar[str] = "call"
+    channel: Code = "phone"
+
+
+class CallEnded(Event, frozen=True, kw_only=True, tag="call.ended"):
+    """A contact ended as one of the ends of the glossary."""
+
+    AGGREGATE: ClassVar[str] = "call"
+    outcome: Code
+
+
+class CallbackDue(Event, frozen=True, kw_only=True, tag="callback.due"):
+    """A call is owed from this time on."""
+
+    AGGREGATE: ClassVar[str] = "callback"
+    due_at: UtcTime
+    reason: Code
+
+
+class CaseOpened(Event, frozen=True, kw_only=True, tag="case.opened"):
+    """A patient's case was opened."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    complaint: Code | None = None
+    call_id: UUID | None = None
+
+
+class CaseQualified(Event, frozen=True, kw_only=True, tag="case.qualified"):
+    """A human set priority and stream."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    priority: Code
+    stream: Code
+    acuity: Acuity | None = None
+
+
+class CaseClosed(Event, frozen=True, kw_only=True, tag="case.closed"):
+    """A case ended."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    outcome: Code
+
+
+class CaseMerged(Event, frozen=True, kw_only=True, tag="case.merged"):
+    """A case turned out to be another one."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    into_case_id: UUID
+
+
+class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recorded"):
+    """The engine evaluated the findings of a case."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    assessment_id: UUID
+    protocol: Code
+    digest: Code
+    acuity_assured: Acuity | None = None
+    acuity_worst: Acuity | None = None
+
+
+class DispositionDecided(Event, frozen=True, kw_only=True, tag="disposition.decided"):
+    """Somebody entitled to it decided what shall be done."""
+
+    AGGREGATE: ClassVar[str] = "disposition"
+    decision: Code
+    acuity: Acuity
+    service: Code | None = None
+    due_at: UtcTime | None = None
+
+
+class AvailabilityPublished(Event, frozen=True, kw_only=True, tag="availability.published"):
+    """A clinic published a window of a schedule."""
+
+    AGGREGATE: ClassVar[str] = "schedule"
+    care_service_id: UUID
+    sequence: int
+    starts_at: UtcTime
+    ends_at: UtcTime
+    added: Small = 0
+    withdrawn: Small = 0
+    displaced: Small = 0
+
+
+class SlotDisplaced(Event, frozen=True, kw_only=True, tag="slot.displaced"):
+    """A slot went away while somebody held it or was booked on it."""
+
+    AGGREGATE: ClassVar[str] = "slot"
+    care_service_id: UUID
+    claims: tuple[UUID, ...] = ()
+    reason: Code = "withdrawn"
+
+
+class HoldPlaced(Event, frozen=True, kw_only=True, tag="hold.placed"):
+    """A seat was claimed for a limited time."""
+
+    AGGREGATE: ClassVar[str] = "hold"
+    slot_id: UUID
+    seat: Seat
+    care_service_id: UUID
+    expires_at: UtcTime
+
+
+class HoldReleased(Event, frozen=True, kw_only=True, tag="hold.released"):
+    """A hold was given back."""
+
+    AGGREGATE: ClassVar[str] = "hold"
+    slot_id: UUID
+    care_service_id: UUID
+
+
+class HoldLapsed(Event, frozen=True, kw_only=True, tag="hold.lapsed"):
+    """A hold's time passed."""
+
+    AGGREGATE: ClassVar[str] = "hold"
+    slot_id: UUID
+    care_service_id: UUID
+
+
+class AppointmentEvent(Event, frozen=True, kw_only=True):
+    """What each appointment event says: the place, and the handoff that tells its receiver."""
+
+    AGGREGATE: ClassVar[str] = "appointment"
+    slot_id: UUID
+    care_service_id: UUID
+    starts_at: UtcTime
+    seat: Seat | None = None
+    acuity: Acuity | None = None
+    modality: Code | None = None
+    reason: Code | None = None
+    handoff_id: UUID | None = None
+
+
+class AppointmentBooked(AppointmentEvent, frozen=True, kw_only=True, tag="appointment.booked"):
+    """A hold was turned into an appointment."""
+
+
+class AppointmentPending(AppointmentEvent, frozen=True, kw_only=True, tag="appointment.pending"):
+    """A mirrored source has not confirmed yet."""
+
+
+class AppointmentConfirmed(
+    AppointmentEvent, frozen=True, kw_only=True, tag="appointment.confirmed"
+):
+    """The mirrored source confirmed."""
+
+
+class AppointmentCancelled(
+    AppointmentEvent, frozen=True, kw_only=True, tag="appointment.cancelled"
+):
+    """Called off, by either side."""
+
+
+class AppointmentRescheduled(
+    AppointmentEvent, frozen=True, kw_only=True, tag="appointment.rescheduled"
+):
+    """Moved to the slot named here."""
+
+    former_slot_id: UUID
+
+
+class AppointmentFulfilled(
+    AppointmentEvent, frozen=True, kw_only=True, tag="appointment.fulfilled"
+):
+    """The patient came."""
+
+
+class AppointmentMissed(AppointmentEvent, frozen=True, kw_only=True, tag="appointment.missed"):
+    """The patient did not come."""
+
+
+class ReferralEvent(Event, frozen=True, kw_only=True):
+    """What each referral event says.
+
+    Attributes:
+        care_service_id: To whom.
+        service: Code of the service asked for.
+        state: State after the event.
+        acuity: Of the disposition.
+        handoff_id: The handoff that asks for the answer.
+    """
+
+    AGGREGATE: ClassVar[str] = "referral"
+    care_service_id: UUID | None = None
+    service: Code | None = None
+    state: Code
+    acuity: Acuity | None = None
+    handoff_id: UUID | None = None
+
+
+class ReferralSent(ReferralEvent, frozen=True, kw_only=True, tag="referral.sent"):
+    """A request without fixed time left for its receiver."""
+
+
+class ReferralUpdated(ReferralEvent, frozen=True, kw_only=True, tag="referral.updated"):
+    """A referral moved to another state."""
+
+
+class HandoffEvent(Event, frozen=True, kw_only=True):
+    """What each handoff event says.
+
+    Attributes:
+        subject_kind: `appointment` or `referral`.
+        subject_id: Which one.
+        care_service_id: Who receives the patient.
+        acuity: Urgency of the disposition.
+        acknowledgement_required: False where publishing the slot was the acceptance.
+        due_at: When silence becomes overdue.
+        owner: Who answers for the patient now: sender, receiver or duty.
+        reason: Code of a refusal or a cancellation.
+        level: Step of the escalation.
+        role: Role on duty to whom it escalated.
+    """
+
+    AGGREGATE: ClassVar[str] = "handoff"
+    subject_kind: Literal["appointment", "referral"]
+    subject_id: UUID
+    care_service_id: UUID
+    acuity: Acuity
+    acknowledgement_required: bool
+    owner: Literal["sender", "receiver", "duty"]
+    due_at: UtcTime | None = None
+    reason: Code | None = None
+    level: Small | None = None
+    role: Code | None = None
+
+
+class HandoffRequested(HandoffEvent, frozen=True, kw_only=True, tag="handoff.requested"):
+    """Somebody is asked to take responsibility."""
+
+
+class HandoffDelivered(HandoffEvent, frozen=True, kw_only=True, tag="handoff.delivered"):
+    """The message reached the receiver's system; nobody has answered."""
+
+
+class HandoffSeen(HandoffEvent, frozen=True, kw_only=True, tag="handoff.seen"):
+    """A named human looked at it."""
+
+
+class HandoffAccepted(HandoffEvent, frozen=True, kw_only=True, tag="handoff.accepted"):
+    """A named human took responsibility."""
+
+
+class HandoffRefused(HandoffEvent, frozen=True, kw_only=True, tag="handoff.refused"):
+    """A named human refused, with a reason."""
+
+
+class HandoffOverdue(HandoffEvent, frozen=True, kw_only=True, tag="handoff.overdue"):
+    """Nobody answered in time."""
+
+
+class HandoffEscalated(HandoffEvent, frozen=True, kw_only=True, tag="handoff.escalated"):
+    """The one on duty was named."""
+
+
+class HandoffCompleted(HandoffEvent, frozen=True, kw_only=True, tag="handoff.completed"):
+    """The patient arrived."""
+
+
+class HandoffCancelled(HandoffEvent, frozen=True, kw_only=True, tag="handoff.cancelled"):
+    """No longer needed."""
+
+
+class WaitingEvent(Event, frozen=True, kw_only=True):
+    """What each waiting-list event says.
+
+    Attributes:
+        service: Code of the service waited for.
+        acuity: Urgency.
+        due_at: By when a place is needed.
+        constraint: Code of the constraint that leaves no place.
+    """
+
+    AGGREGATE: ClassVar[str] = "waiting_entry"
+    service: Code | None = None
+    acuity: Acuity | None = None
+    due_at: UtcTime | None = None
+    constraint: Code | None = None
+
+
+class WaitingEntered(WaitingEvent, frozen=True, kw_only=True, tag="waiting.entered"):
+    """No place was found; somebody owns the wait."""
+
+
+class WaitingPlaced(WaitingEvent, frozen=True, kw_only=True, tag="waiting.placed"):
+    """A place was found."""
+
+    care_service_id: UUID | None = None
+    slot_id: UUID | None = None
+
+
+class WaitingEscalated(WaitingEvent, frozen=True, kw_only=True, tag="waiting.escalated"):
+    """The deadline came without a place."""
+
+
+AnyEvent: TypeAlias = (
+    CallReceived | CallEnded | CallbackDue
+    | CaseOpened | CaseQualified | CaseClosed | CaseMerged
+    | AssessmentRecorded | DispositionDecided | AvailabilityPublished | SlotDisplaced
+    | HoldPlaced | HoldReleased | HoldLapsed
+    | AppointmentBooked | AppointmentPending | AppointmentConfirmed | AppointmentCancelled
+    | AppointmentRescheduled | AppointmentFulfilled | AppointmentMissed
+    | ReferralSent | ReferralUpdated
+    | HandoffRequested | HandoffDelivered | HandoffSeen | HandoffAccepted | HandoffRefused
+    | HandoffOverdue | HandoffEscalated | HandoffCompleted | HandoffCancelled
+    | WaitingEntered | WaitingPlaced | WaitingEscalated
+)  # fmt: skip
+"""Any event; msgspec tells the kinds apart by the tag `kind`."""
+
+
+def kind_of(event: Event | type[Event]) -> str:
+    """Give the kind of an event.
+
+    Args:
+        event: An event or its class.
+
+    Returns:
+        For example `case.opened`.
+    """
+    kind = event.__struct_config__.tag
+    if not isinstance(kind, str):
+        message = f"{event!r} is no kind of event"
+        raise TypeError(message)
+    return kind
+
+
+KINDS: Final[Mapping[str, type[Event]]] = MappingProxyType(
+    {kind_of(one): one for one in AnyEvent.__args__}
+)
+"""Kind -> struct."""
+
+
+def validate(event: Event) -> Event:
+    """Check that every field fits its type, so that no free text can ride along.
+
+    Args:
+        event: As constructed; constructors don't check.
+
+    Returns:
+        An equal event.
+
+    Raises:
+        ValidationError: msgspec's, which names the field and never the value.
+    """
+    return msgspec.convert(msgspec.to_builtins(event), type(event))
+
+
+def decode(payload: bytes | str) -> AnyEvent:
+    """Read an event from JSON.
+
+    Args:
+        payload: JSON with the tag `kind`.
+
+    Returns:
+        The event; unknown fields of a later version are ignored.
+
+    Raises:
+        ValidationError: msgspec's: no known kind, or a field that doesn't fit.
+    """
+    return _DECODER.decode(payload)
+
+
+_DECODER: Final[msgspec.json.Decoder[AnyEvent]] = msgspec.json.Decoder(AnyEvent)

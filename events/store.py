@@ -1,0 +1,303 @@
+"""All SQL on handoffs: each transition is one statement with the expected states in its WHERE."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from events import model
+from events.model import Command, Handoff, HandoffRequest, State
+from kernel import ids
+from kernel.actor import Actor
+from kernel.database import Tx
+
+
+async def insert(
+    tx: Tx, actor: Actor, request: HandoffRequest, state: State, *, required: bool
+) -> Handoff:
+    """Write a new handoff.
+
+    Args:
+        tx: The transaction.
+        actor: Who asks.
+        request: What is handed over.
+        state: The first state.
+        required: Whether a named human must answer.
+
+    Returns:
+        The handoff.
+    """
+    within = model.ANSWER_WITHIN[request.acuity].total_seconds()
+    row = await tx.fetchrow(
+        INSERT_HANDOFF,
+        ids.uuid7(),
+        request.territory_id,
+        request.case_id,
+        request.subject_kind,
+        request.subject_id,
+        request.from_organisation_id,
+        request.to_organisation_id,
+        request.care_service_id,
+        request.acuity,
+        required,
+        state,
+        model.owner(state, acknowledgement_required=required),
+        actor.id,
+        float(within if request.due_s is None else request.due_s),
+    )
+    return _handoff(row)
+
+
+async def find(tx: Tx, handoff_id: UUID) -> Handoff | None:
+    """Read one handoff.
+
+    Args:
+        tx: The transaction.
+        handoff_id: Which.
+
+    Returns:
+        The handoff, or None when there is none that the actor may see.
+    """
+    row = await tx.fetchrow(SELECT_HANDOFF, handoff_id)
+    return None if row is None else _handoff(row)
+
+
+async def find_of_subject(tx: Tx, subject_id: UUID) -> Handoff | None:
+    """Read the newest handoff of an appointment or referral.
+
+    Args:
+        tx: The transaction.
+        subject_id: Appointment or referral.
+
+    Returns:
+        The handoff, or None.
+    """
+    row = await tx.fetchrow(SELECT_OF_SUBJECT, subject_id)
+    return None if row is None else _handoff(row)
+
+
+async def page(tx: Tx, state: State | None, after: UUID | None, limit: int) -> Sequence[Handoff]:
+    """Read a page of handoffs that the actor may see.
+
+    Args:
+        tx: The transaction.
+        state: Only these.
+        after: Id of the last one of the page before.
+        limit: Most rows.
+
+    Returns:
+        In order of ids, oldest first.
+    """
+    rows = await tx.fetch(SELECT_PAGE, None if state is None else state.value, after, limit)
+    return [_handoff(row) for row in rows]
+
+
+async def undelivered(tx: Tx, organisation_ids: Sequence[UUID], limit: int) -> Sequence[UUID]:
+    """Find handoffs that have not reached these organisations' systems.
+
+    Args:
+        tx: The transaction.
+        organisation_ids: Receivers.
+        limit: Most rows.
+
+    Returns:
+        Ids, oldest first.
+    """
+    rows = await tx.fetch(SELECT_UNDELIVERED, list(organisation_ids), limit)
+    return [row["id"] for row in rows]
+
+
+async def move(
+    tx: Tx,
+    actor: Actor,
+    handoff_id: UUID,
+    command: Command,
+    *,
+    person: str | None = None,
+    reason: str | None = None,
+) -> Handoff | None:
+    """Make a transition if the state allows it.
+
+    Args:
+        tx: The transaction.
+        actor: Who did it.
+        handoff_id: Which.
+        command: What happened.
+        person: The human behind a partner's system.
+        reason: Code of a refusal.
+
+    Returns:
+        The handoff after it, or None: its state (or its visibility) says no.
+    """
+    after = model.target(command)
+    row = await tx.fetchrow(
+        MOVE_HANDOFF,
+        handoff_id,
+        sorted(model.sources(command, acknowledgement_required=True)),
+        sorted(model.sources(command, acknowledgement_required=False)),
+        after,
+        model.owner(after, acknowledgement_required=True),
+        model.owner(after, acknowledgement_required=False),
+        actor.id,
+        person,
+        reason if command is Command.REFUSE else None,
+    )
+    return None if row is None else _handoff(row)
+
+
+async def expire(tx: Tx, limit: int) -> Sequence[Handoff]:
+    """Mark as overdue what nobody answered in time, by the database's clock.
+
+    Args:
+        tx: A transaction of the system.
+        limit: Most rows.
+
+    Returns:
+        The handoffs that became overdue now.
+    """
+    rows = await tx.fetch(EXPIRE_HANDOFFS, limit)
+    return [_handoff(row) for row in rows]
+
+
+async def escalate(tx: Tx, limit: int) -> Sequence[Handoff]:
+    """Name the one on duty for each overdue handoff: the first step of the territory's roster.
+
+    Args:
+        tx: A transaction of the system.
+        limit: Most rows.
+
+    Returns:
+        The handoffs that were escalated now; without a roster they go to the supervisors.
+    """
+    rows = await tx.fetch(ESCALATE_HANDOFFS, limit)
+    return [_handoff(row) for row in rows]
+
+
+async def set_roster(
+    tx: Tx, territory_id: UUID, level: int, *, role: str | None = None, actor_id: UUID | None = None
+) -> None:
+    """Say to whom unanswered handoffs of a territory go.
+
+    Args:
+        tx: A transaction of the system.
+        territory_id: The territory.
+        level: Step of the escalation, from 1.
+        role: Whoever has this role; or
+        actor_id: this actor.
+    """
+    await tx.execute(UPSERT_ROSTER, territory_id, level, role, actor_id)
+
+
+def _handoff(row: asyncpg.Record) -> Handoff:
+    return msgspec.convert(dict(row), Handoff)
+
+
+INSERT_HANDOFF: Final = """
+insert into events.handoff (id, territory_id, case_id, subject_kind, subject_id,
+    from_organisation_id, to_organisation_id, care_service_id, acuity, acknowledgement_required,
+    state, owner, requested_by, due_at, delivered_at, acceptance)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+    case when $10 then kernel.regul_now() + make_interval(secs => $14::float8) end,
+    case when not $10 then kernel.regul_now() end,
+    case when not $10 then 'publication' end
+returning id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
+    to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
+    requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
+    answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
+    escalated_to_actor_id, escalated_at, ended_at
+"""
+SELECT_HANDOFF: Final = """
+select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
+    to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
+    requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
+    answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
+    escalated_to_actor_id, escalated_at, ended_at
+from events.handoff where id = $1
+"""
+SELECT_OF_SUBJECT: Final = """
+select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
+    to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
+    requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
+    answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
+    escalated_to_actor_id, escalated_at, ended_at
+from events.handoff where subject_id = $1 order by id desc limit 1
+"""
+SELECT_PAGE: Final = """
+select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
+    to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
+    requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
+    answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
+    escalated_to_actor_id, escalated_at, ended_at
+from events.handoff
+where ($1::text is null or state = $1) and ($2::uuid is null or id > $2)
+order by id limit $3
+"""
+SELECT_UNDELIVERED: Final = """
+select id from events.handoff
+where to_organisation_id = any ($1::uuid[]) and state = 'requested'
+order by id limit $2
+"""
+MOVE_HANDOFF: Final = """
+update events.handoff
+set state = $4,
+    owner = case when acknowledgement_required then $5 else $6 end,
+    delivered_at = case when $4 = 'delivered' then kernel.regul_now() else delivered_at end,
+    seen_by = case when $4 = 'seen' then $7 else seen_by end,
+    seen_at = case when $4 = 'seen' then kernel.regul_now() else seen_at end,
+    seen_person = case when $4 = 'seen' then $8 else seen_person end,
+    answered_by = case when $4 in ('accepted', 'refused') then $7 else answered_by end,
+    answered_at = case when $4 in ('accepted', 'refused') then kernel.regul_now()
+        else answered_at end,
+    answered_person = case when $4 in ('accepted', 'refused') then $8 else answered_person end,
+    refusal_reason = case when $4 = 'refused' then $9 else refusal_reason end,
+    acceptance = case when $4 = 'accepted' then 'human' when $4 = 'refused' then null
+        else acceptance end,
+    ended_at = case when $4 in ('refused', 'completed', 'cancelled') then kernel.regul_now()
+        else ended_at end
+where id = $1
+  and state = any (case when acknowledgement_required then $2::text[] else $3::text[] end)
+returning id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
+    to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
+    requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
+    answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
+    escalated_to_actor_id, escalated_at, ended_at
+"""
+EXPIRE_HANDOFFS: Final = """
+update events.handoff h
+set state = 'overdue', owner = 'sender'
+where h.id in (
+    select d.id from events.handoff d
+    where d.state in ('requested', 'delivered', 'seen') and d.acknowledgement_required
+      and d.due_at <= kernel.regul_now()
+    order by d.due_at limit $1 for update skip locked)
+  and h.state in ('requested', 'delivered', 'seen')
+returning h.id, h.territory_id, h.case_id, h.subject_kind, h.subject_id, h.from_organisation_id,
+    h.to_organisation_id, h.care_service_id, h.acuity, h.acknowledgement_required, h.state,
+    h.owner, h.requested_by, h.requested_at, h.due_at, h.delivered_at, h.seen_by, h.seen_at,
+    h.seen_person, h.answered_by, h.answered_at, h.answered_person, h.refusal_reason,
+    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.ended_at
+"""
+ESCALATE_HANDOFFS: Final = """
+update events.handoff h
+set state = 'escalated', owner = 'duty', escalated_at = kernel.regul_now(),
+    escalated_to_actor_id = d.actor_id,
+    escalated_to_role = case when d.actor_id is null then coalesce(d.role, 'supervisor') end
+from (
+    select o.id, r.role, r.actor_id
+    from events.handoff o
+    left join events.roster r on r.territory_id = o.territory_id and r.level = 1
+    where o.state = 'overdue'
+    order by o.due_at limit $1 for update of o skip locked) d
+where h.id = d.id and h.state = 'overdue'
+returning h.id, h.territory_id, h.case_id, h.subject_kind, h.subject_id, h.from_organisation_id,
+    h.to_organisation_id, h.care_service_id, h.acuity, h.acknowledgement_required, h.state,
+    h.owner, h.requested_by, h.requested_at, h.due_at, h.delivered_at, h.seen_by, h.seen_at,
+    h.seen_person, h.answered_by, h.answered_at, h.answered_person, h.refusal_reason,
+    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.ended_at
+"""
+UPSERT_ROSTER: Final = """
+insert into events.roster (territory_id, level, role, actor_id) values ($1, $2, $3, $4)
+on conflict (territory_id, level) do update set role = $3, actor_id = $4
+"""
