@@ -8,10 +8,11 @@ room and no rule.
 
 import asyncio
 import contextlib
+import copy
 import random
 import time
 from collections.abc import Mapping
-from typing import Final, TypeVar, overload
+from typing import Final, Self, TypeVar, overload
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -110,7 +111,18 @@ class Client:
         self._port = parts.port or 80
         self._token = token
         self._patience_s = patience_s
+        self._correlation = ""
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    def journey(self, correlation: str) -> Self:
+        """Give this client, its lines shared, with a correlation id on each request.
+
+        Args:
+            correlation: Joins the events and audit rows of one journey; printable ASCII.
+        """
+        view = copy.copy(self)
+        view._correlation = correlation  # noqa: SLF001 - a copy of ourselves
+        return view
 
     @overload
     async def get(self, path: str) -> Json: ...
@@ -201,14 +213,16 @@ class Client:
 
     async def close(self) -> None:
         """Close the idle connections."""
-        idle, self._idle = self._idle, []
-        for _, writer in idle:
+        while self._idle:
+            _, writer = self._idle.pop()
             await _end(writer)
 
     def _request(self, method: str, path: str, body: Json, key: str) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
         if self._token:
             lines.append(f"Authorization: Bearer {self._token}")
+        if self._correlation:
+            lines.append(f"X-Correlation-ID: {self._correlation}")
         if method != "GET":
             lines.append(f"Idempotency-Key: {key}")
         content = b"" if body is None else msgspec.json.encode(body)

@@ -113,3 +113,12 @@ async def test_patience_ends_when_nobody_answers(
 
     with pytest.raises(AwayError):
         await client.get("/x")
+
+
+async def test_a_journey_names_itself_on_the_shared_line() -> None:
+    async with talking([OK, OK]) as (client, peer):
+        await client.get("/x")
+        await client.journey("j-1").get("/x")
+
+    assert ["X-Correlation-ID: j-1" in head for head in peer.heads] == [False, True]
+    assert peer.connections == 1
