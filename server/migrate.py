@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -51,6 +52,13 @@ async def embedded() -> None:
         pass
 
 
+def admin_url() -> str:
+    """Give the superuser's DSN from the environment or the file it names; empty without one."""
+    if path := os.environ.get(f"{ADMIN}_FILE"):
+        return Path(path).read_text("utf-8").strip()
+    return os.environ.get(ADMIN, "")
+
+
 def main(arguments: list[str]) -> int:
     """Migrate the database of DATABASE_URL, else the embedded one.
 
@@ -67,7 +75,7 @@ def main(arguments: list[str]) -> int:
     except settings.SettingsError as error:
         raise Refusal(f"{error}.") from None
     if loaded.database_url:
-        applied = asyncio.run(bring_up(loaded.database_url, os.environ.get(ADMIN, "")))
+        applied = asyncio.run(bring_up(loaded.database_url, admin_url()))
         print(f"{len(applied)} migrations applied")
     else:
         asyncio.run(embedded())
