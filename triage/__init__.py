@@ -1,0 +1,1 @@
+"""Calls, cases and protocols: how urgent a case is, what is needed, and who decided it."""
