@@ -32,7 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         nightly: Full sizes.
-        extra: Arguments handed to pytest.
+        extra: Arguments handed to pytest; paths under tests/ replace the whole directory.
     """
 
     nightly: bool
@@ -92,16 +92,19 @@ def run_suite(name: str, options: Options) -> bool:
         name: Directory under tests/.
         options: How to run.
     """
-    if not (ROOT / "tests" / name).is_dir():
-        print(f"tests/{name} does not exist")
+    chosen = [word for word in options.extra if word.startswith("tests/")]
+    mine = [word for word in chosen or [f"tests/{name}"] if word.startswith(f"tests/{name}")]
+    if not mine or not (ROOT / "tests" / name).is_dir():
+        print(f"nothing to run in tests/{name}")
         return True
-    command = [sys.executable, "-P", "-m", "coverage", "run", "-m", "pytest", f"tests/{name}"]
+    command = [sys.executable, "-P", "-m", "coverage", "run", "-m", "pytest", *mine]
+    command += [word for word in options.extra if word not in chosen]
     command += ["-q", "--durations=5", f"--junitxml={REPORTS / name}.xml"]
     if options.nightly:
         command += ["-m", "not benchmark"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     sys.stdout.flush()
-    done = subprocess.run([*command, *options.extra], cwd=ROOT, env=env, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, check=False)
     return done.returncode in {0, NO_TESTS}
 
 
