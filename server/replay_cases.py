@@ -51,12 +51,36 @@ class RecordedCase(msgspec.Struct, frozen=True, kw_only=True):
     avpu: Avpu | None = None
     pain_present: bool | None = None
     pain_nrs: Annotated[float, msgspec.Meta(ge=0, le=10)] | None = None
-    sbp: float | None = None
-    dbp: float | None = None
-    hr: float | None = None
-    rr: float | None = None
-    temp_c: float | None = None
-    spo2: float | None = None
+    sbp: Annotated[float, msgspec.Meta(ge=30, le=300)] | None = None
+    dbp: Annotated[float, msgspec.Meta(ge=10, le=200)] | None = None
+    hr: Annotated[float, msgspec.Meta(ge=0, le=300)] | None = None
+    rr: Annotated[float, msgspec.Meta(ge=0, le=80)] | None = None
+    temp_c: Annotated[float, msgspec.Meta(ge=25, le=45)] | None = None
+    spo2: Annotated[float, msgspec.Meta(ge=20, le=100)] | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """One recorded answer as the API takes it."""
+
+    input: str
+    value: float | bool | str
+
+
+INPUTS: Final[dict[str, str]] = {
+    "age_y": "age_y",
+    "sex": "sex",
+    "injury": "injury",
+    "avpu": "acvpu",
+    "pain_present": "pain_now",
+    "pain_nrs": "pain_nrs",
+    "sbp": "sbp",
+    "dbp": "dbp",
+    "hr": "hr",
+    "rr": "rr",
+    "temp_c": "temp_c",
+    "spo2": "spo2",
+}
+"""Field of a recorded case -> input of the protocols. Every other input stays open."""
 
 
 class BrokenLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +128,20 @@ def read(lines: Iterable[bytes]) -> Iterator[RecordedCase | BrokenLine]:
             yield BrokenLine(number=number, reason=f"the id of line {first} again")
             continue
         yield case
+
+
+def findings(case: RecordedCase) -> list[Recorded]:
+    """Give what was recorded as findings; what is null is left out and stays open.
+
+    Args:
+        case: Decoded line.
+
+    Returns:
+        In the order of `INPUTS`.
+    """
+    values = ((name, getattr(case, field)) for field, name in INPUTS.items())
+    found = ((name, "other" if value == "O" else value) for name, value in values)
+    return [Recorded(input=name, value=value) for name, value in found if value is not None]
 
 
 def communes(path: Path = _COMMUNES) -> tuple[Commune, ...]:

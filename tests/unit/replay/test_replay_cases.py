@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from server import replay_cases
 from server.replay_cases import BrokenLine, Places, RecordedCase, read
+from triage import library
 
 WHOLE = {
     "id": "ktas-1",
@@ -118,3 +119,22 @@ def test_communes_are_drawn_by_population() -> None:
     drawn = sum(places.of(1, str(i)).insee == "80021" for i in range(2000))
 
     assert 0.87 < drawn / 2000 < 0.93
+
+
+def test_recorded_fields_become_findings_and_nothing_else_does() -> None:
+    (case,) = read([line(spo2=None, sex="O")])
+    assert isinstance(case, RecordedCase)
+
+    found = {one.input: one.value for one in replay_cases.findings(case)}
+
+    assert "spo2" not in found
+    assert found["sex"] == "other"
+    assert found["acvpu"] == "A"
+    assert set(found) <= set(replay_cases.INPUTS.values())
+
+
+def test_every_finding_is_an_input_of_some_protocol() -> None:
+    protocols = library.load(library.PROTOCOLS_DIRECTORY).protocols
+    known = {entry.key for protocol in protocols for entry in protocol.file.inputs}
+
+    assert set(replay_cases.INPUTS.values()) <= known
