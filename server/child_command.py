@@ -14,7 +14,7 @@ from server.process import Process
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ASK_S: Final = 2.0
-ASK_PATH: Final = "/api/v1/status"
+ASK_PATH: Final = "/healthz"
 
 
 class ChildCommand:

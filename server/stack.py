@@ -141,6 +141,8 @@ class Stack:
         }
         if self.nats is not None:
             settings["REGUL_AUTH_CALLOUT_SEED"] = str(self.nats.seed_file)
+        if self._throw_away:
+            settings["REGUL_THROW_AWAY"] = "1"
         return {**settings, **self._settings}
 
     def kill(self, name: str) -> None:

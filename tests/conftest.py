@@ -28,7 +28,7 @@ from server.layout import Layout
 from server.nats_server import NatsServer
 from server.postgres_server import PostgresServer
 
-LOGIN = "regul"
+LOGIN = "regul_test"
 PASSWORD = "regul-of-the-tests"
 TEMPLATE = "regul_template"
 READY_S = 20.0

@@ -14,6 +14,7 @@ import asyncpg
 import nats
 import pytest
 
+from server.bootstrap import is_superuser
 from server.layout import LOOPBACK, Layout
 from server.nats_server import NatsServer
 from server.postgres_server import PostgresServer
@@ -21,6 +22,7 @@ from server.process import command_line
 from server.refusal import Refusal
 from server.stack import Stack, throw_away_home
 from server.supervisor import Supervisor
+from tests.conftest import Servers
 
 ROOT = Path(__file__).resolve().parents[3]
 WAIT_S = 20.0
@@ -30,6 +32,14 @@ WAIT_S = 20.0
 def home() -> Iterator[Path]:
     with throw_away_home() as path:
         yield path
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def stack_in(home: Path) -> Stack:
@@ -85,6 +95,33 @@ async def test_a_second_stack_in_the_same_directory_is_refused(home: Path) -> No
         with pytest.raises(Refusal, match="already runs"):
             async with stack_in(home):
                 pass
+
+
+async def test_existing_servers_are_used_instead_of_embedded_ones(
+    home: Path, servers: Servers, nats_url: str
+) -> None:
+    admin_dsn = servers.postgres.dsn("regul_existing")
+    await execute(servers.postgres.dsn(), "create database regul_existing")
+    environ = {"DATABASE_URL": admin_dsn, "NATS_URL": nats_url}
+    stack = Stack(home, api=False, worker=False, environ=environ)
+    async with stack:
+        assert stack.embedded == []
+        assert stack.nats_url == nats_url
+        assert stack.dsn != admin_dsn
+        assert not await is_superuser(stack.dsn)
+        derived = stack.dsn
+    again = Stack(home, api=False, worker=False, environ={**environ, "DATABASE_URL": derived})
+    async with again:
+        assert again.dsn == derived
+    await execute(servers.postgres.dsn(), "drop database regul_existing with (force)")
+
+
+async def test_a_database_that_does_not_answer_is_refused(home: Path, servers: Servers) -> None:
+    dsn = servers.postgres.dsn().replace(str(servers.postgres.port), "1")
+    stack = Stack(home, api=False, worker=False, environ={"DATABASE_URL": dsn, "NATS_URL": "x"})
+    with pytest.raises(Refusal, match="Cannot connect to PostgreSQL"):
+        async with stack:
+            pass
 
 
 async def test_a_second_start_keeps_data_and_ports(home: Path) -> None:
