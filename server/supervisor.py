@@ -51,12 +51,16 @@ def tell(text: str) -> None:
 class Supervisor:
     """Keeps services running until it is stopped; use as an async context manager."""
 
-    def __init__(self, say: Callable[[str], None] = tell) -> None:
+    def __init__(
+        self, say: Callable[[str], None] = tell, *, deaf_after_s: float = DEAF_AFTER_S
+    ) -> None:
         """Keep nothing yet.
 
         Args:
             say: Receives one line for a person at each restart.
+            deaf_after_s: A service that has not answered for so long is killed, in seconds.
         """
+        self._deaf_after_s = deaf_after_s
         self._say = say
         self._services: dict[str, Service] = {}
         self._ready: dict[str, asyncio.Event] = {}
@@ -168,7 +172,7 @@ class Supervisor:
             if await service.alive():
                 answered = time.monotonic()
                 self._ready[service.name].set()
-            elif now - answered > DEAF_AFTER_S:
+            elif now - answered > self._deaf_after_s:
                 self._say(f"{service.name} does not answer; killing it")
                 process.signal(signal.SIGKILL)
 

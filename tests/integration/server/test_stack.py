@@ -270,6 +270,22 @@ def test_data_of_another_postgres_version_is_refused(home: Path) -> None:
         PostgresServer(layout)
 
 
+async def test_a_server_that_runs_but_does_not_answer_is_killed_and_started_again(
+    home: Path,
+) -> None:
+    layout = Layout(home)
+    server = NatsServer(layout)
+    said: list[str] = []
+    async with Supervisor(said.append, deaf_after_s=0.5) as supervisor:
+        await supervisor.add(server)
+        assert server.process is not None
+        server.process.signal(signal.SIGSTOP)
+        async with asyncio.timeout(WAIT_S):
+            while supervisor.restarts["nats"] == 0 or not await server.alive():
+                await asyncio.sleep(0.05)
+    assert said[0] == "nats does not answer; killing it"
+
+
 class Brief:
     """A service that ends as soon as it has started."""
 
