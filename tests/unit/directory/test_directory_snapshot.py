@@ -1,0 +1,212 @@
+"""The frozen snapshot answers as brute force and as networkx do; it is never changed."""
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from uuid import UUID
+
+import msgspec
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from directory import consent, distance, eligibility, graph, somme
+from directory.model import CareServiceId, Intake, Modality, Need, ScheduleId
+from directory.seed import Seed
+from directory.snapshot import Diary, OpenSlot, Snapshot, freeze
+
+START = date(2026, 11, 23)
+NOW = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+
+
+@cache
+def territory() -> Seed:
+    return somme.generate(START, UUID(int=7), days=4)
+
+
+@cache
+def diaries() -> tuple[Diary, ...]:
+    slots: dict[ScheduleId, list[OpenSlot]] = {}
+    for slot in territory().slots:
+        slots.setdefault(slot.schedule_id, []).append(
+            OpenSlot(
+                id=slot.id,
+                schedule_id=slot.schedule_id,
+                start=slot.start,
+                end=slot.end,
+                kind=slot.kind,
+                modality=slot.modality,
+                visibility=slot.visibility,
+                capacity=slot.capacity,
+                free=slot.capacity,
+            )
+        )
+    return tuple(
+        Diary(
+            schedule=schedule,
+            slots=tuple(sorted(slots.get(schedule.id, []), key=lambda slot: (slot.start, slot.id))),
+        )
+        for schedule in territory().schedules
+    )
+
+
+@cache
+def snapshot() -> Snapshot:
+    return freeze(1, territory().rows, diaries())
+
+
+@st.composite
+def needs(draw: st.DrawFn) -> Need:
+    earliest = NOW + timedelta(hours=draw(st.integers(0, 40)))
+    return Need(
+        service=draw(st.sampled_from(["general_practice", "dental", "pharmacy", "smur", "none"])),
+        earliest=earliest,
+        deadline=draw(st.none() | st.integers(0, 30).map(lambda h: earliest + timedelta(hours=h))),
+        skills=draw(st.frozensets(st.sampled_from(["ecg", "suture"]), max_size=1)),
+        modalities=draw(st.frozensets(st.sampled_from(Modality), max_size=2)),
+        age_months=draw(st.none() | st.integers(0, 1200)),
+        lon=draw(st.floats(1.4, 3.2)),
+        lat=draw(st.floats(49.5, 50.4)),
+        radius_m=draw(st.none() | st.integers(1_000, 60_000)),
+    )
+
+
+def brute_force(need: Need, audience: consent.Audience) -> dict[CareServiceId, eligibility.Verdict]:
+    places = {place.id: place for place in territory().rows.locations}
+    found = {}
+    for service in territory().rows.care_services:
+        openings: dict[Modality, datetime] = {}
+        for diary in diaries():
+            if diary.schedule.care_service_id != service.id:
+                continue
+            for slot in diary.slots:
+                if slot.start >= need.earliest and consent.shows(
+                    diary.schedule, slot.visibility, slot.start, audience, NOW
+                ):
+                    first = openings.get(slot.modality, slot.start)
+                    openings[slot.modality] = min(first, slot.start)
+        found[service.id] = eligibility.judge(need, service, places[service.location_id], openings)
+    return found
+
+
+@settings(max_examples=15)
+@given(needs(), st.sampled_from([consent.Audience.CENTRE, consent.Audience.PUBLIC]))
+def test_search_finds_what_brute_force_finds(need: Need, audience: consent.Audience) -> None:
+    expected = brute_force(need, audience)
+    found = snapshot().search(need, NOW, audience=audience, refused_limit=10_000)
+    assert {candidate.verdict.care_service_id for candidate in found.eligible} == {
+        key for key, verdict in expected.items() if verdict.eligible
+    }
+    assert found.considered == len(found.eligible) + found.refused_total
+    for verdict in found.refused:
+        assert verdict.refusals == expected[verdict.care_service_id].refusals
+
+
+@settings(max_examples=25)
+@given(needs())
+def test_no_slot_outside_the_window_or_the_fitting_modalities_is_offered(need: Need) -> None:
+    for candidate in snapshot().search(need, NOW).eligible:
+        if candidate.service.intake is Intake.REFERRAL:
+            assert candidate.slots == ()
+            continue
+        assert candidate.slots
+        for slot in candidate.slots:
+            assert slot.start >= need.earliest
+            assert need.deadline is None or slot.start <= need.deadline
+            assert slot.modality in candidate.verdict.fitting
+
+
+@given(st.floats(1.4, 3.2), st.floats(49.5, 50.4), st.integers(1, 30))
+def test_nearest_agrees_with_the_distance_to_every_service(
+    lon: float, lat: float, count: int
+) -> None:
+    places = {place.id: place for place in territory().rows.locations}
+    every = sorted(
+        distance.one(lon, lat, places[service.location_id].lon, places[service.location_id].lat)
+        for service in territory().rows.care_services
+        if service.service == "dental"
+    )
+    found = [
+        distance.one(lon, lat, places[service.location_id].lon, places[service.location_id].lat)
+        for service in snapshot().nearest("dental", lon, lat, count)
+    ]
+    assert found == pytest.approx(every[:count], abs=0.01)
+
+
+def test_widening_stops_at_the_first_radius_with_enough() -> None:
+    need = Need(service="cardiology", earliest=NOW, lon=1.65, lat=50.19)
+    few = snapshot().search_widening(need, NOW, (1_000, 200_000), enough=3)
+    assert len(few.eligible) >= 3
+    near = snapshot().search_widening(need, NOW, (200_000, 300_000), enough=1)
+    assert near.eligible == few.eligible
+
+
+def test_a_refresh_changes_one_diary_and_leaves_the_older_snapshot_alone() -> None:
+    older = snapshot()
+    diary = next(diary for diary in diaries() if len(diary.slots) > 5)
+    owner = diary.schedule.care_service_id
+    newer = older.refreshed(2, [msgspec.structs.replace(diary, slots=diary.slots[:1])])
+    need = Need(service="any", earliest=NOW)
+    audience = consent.Audience.PUBLISHER
+    assert (older.version, newer.version) == (1, 2)
+    assert len(newer.bookable(owner, need, NOW, audience)) == 1
+    assert len(older.bookable(owner, need, NOW, audience)) == len(diary.slots)
+    with pytest.raises(ValueError, match="never goes back"):
+        newer.refreshed(1, [])
+
+
+@pytest.mark.parametrize("target", ["cardiology", "orthopaedics", "emergency_department"])
+def test_the_referral_path_is_the_shortest_by_plain_networkx(target: str) -> None:
+    built = graph.build(territory().rows, distance.TravelModel())
+    plain: nx.DiGraph[UUID] = nx.DiGraph()
+    for one, other, data in built.edges(data=True):
+        if data["type"] == "refers_to":
+            plain.add_edge(one, other, weight=data["duration_s"])
+    rng = random.Random(1)
+    doctors = [s for s in territory().rows.care_services if s.service == "general_practice"]
+    for doctor in rng.sample(doctors, 10):
+        path = graph.referral_path(built, doctor.id, target)
+        lengths = (
+            nx.single_source_dijkstra_path_length(plain, doctor.id) if doctor.id in plain else {}
+        )
+        ends = [
+            length for node, length in lengths.items() if built.nodes[node]["service"] == target
+        ]
+        assert (path is None) == (not ends)
+        if path is not None:
+            assert path.duration.total_seconds() == pytest.approx(min(ends), abs=1e-3)
+            assert path.steps[0] == doctor.id
+
+
+def test_waiting_times_are_part_of_the_referral_path() -> None:
+    built = graph.build(territory().rows, distance.TravelModel())
+    doctor = next(s for s in territory().rows.care_services if s.service == "general_practice")
+    quick = graph.referral_path(built, doctor.id, "cardiology")
+    assert quick is not None
+    waits = {step: timedelta(hours=1) for step in quick.steps[1:]}
+    slow = graph.referral_path(built, doctor.id, "cardiology", waits)
+    assert slow is not None
+    assert quick.duration < slow.duration <= quick.duration + timedelta(hours=len(waits))
+
+
+def test_an_inconsistent_row_is_named() -> None:
+    rows = territory().rows
+    torn = msgspec.structs.replace(rows, organisations=rows.organisations[1:], links=rows.links[:1])
+    codes = {fault.code for fault in graph.faults(torn)}
+    assert codes == {"organisation_unknown"}
+    assert graph.faults(rows) == ()
+
+
+def test_great_circle_agrees_with_a_known_distance() -> None:
+    metres = distance.great_circle_m(2.2847, 49.8987, np.array([1.8319]), np.array([50.1102]))
+    assert metres[0] == pytest.approx(40_000, rel=0.01)  # Amiens to Abbeville
+
+
+@given(st.integers(0, 50_000), st.integers(500, 20_000), st.integers(0, 120_000))
+def test_search_radii_grow_to_the_maximum(default: int, step: int, maximum: int) -> None:
+    found = distance.SearchRadius(default_m=default, step_m=step, maximum_m=maximum).radii()
+    assert list(found) == sorted(set(found))
+    assert found[0] == default
+    assert found[-1] == max(default, maximum)
