@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         host: Address to listen on; `REGUL_HOST`.
         port: Port of the API and console; `REGUL_PORT`.
         allowed_hosts: Host names that a request may name; `REGUL_ALLOWED_HOSTS`, comma-separated.
+        throw_away: The data may be lost with the machine: start-up accepts a PostgreSQL without
+            durability; `REGUL_THROW_AWAY`.
         demo: Demo accounts and one-click sign-in are offered; `REGUL_DEMO`.
         allow_draft_protocols: Protocols in status `draft` are evaluated;
             `REGUL_ALLOW_DRAFT_PROTOCOLS`.
@@ -34,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8015
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     demo: bool = False
+    throw_away: bool = False
     allow_draft_protocols: bool = False
     hold_s: int = 120
     pool_size: int = 10
@@ -49,6 +52,7 @@ VARIABLES: Mapping[str, str] = {
     "REGUL_PORT": "port",
     "REGUL_ALLOWED_HOSTS": "allowed_hosts",
     "REGUL_DEMO": "demo",
+    "REGUL_THROW_AWAY": "throw_away",
     "REGUL_ALLOW_DRAFT_PROTOCOLS": "allow_draft_protocols",
     "REGUL_HOLD_S": "hold_s",
     "REGUL_POOL_SIZE": "pool_size",

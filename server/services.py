@@ -1,0 +1,144 @@
+"""What the routes stand on in one process: pools, keys, live feed, snapshot; opened and closed here.
+
+A database that is away does not stop a start: the door answers 503 until it is back and the
+start-up checks have passed.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from kernel import crypto, errors, telemetry
+from kernel.crypto import KeyRing
+from kernel.database import Database, Wakeup, open_database
+from kernel.settings import Settings
+from server import startup
+from server.auth import Attempts, Doorkeeper
+from server.refusal import Refusal
+from server.status import Watch
+
+WAKE_CHANNEL: Final = "regul_feed"
+"""Channel of the wake-up after commits; the sequencer listens."""
+_FIRST_TRY_S: Final = 10.0
+_RETRY_S: Final = 0.25
+
+
+class Services:
+    """Everything shared by the requests of one process.
+
+    Attributes:
+        settings: As read at the start.
+        keys: Opens and seals.
+        doorkeeper: Finds actors.
+        attempts: Failed sign-ins.
+        drain: Set when the process stops; live streams end then.
+        refusal: Why this process must not serve, once known.
+        on_refusal: Called when a check refuses after the server has begun to listen.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare; opens nothing yet.
+
+        Args:
+            settings: As read at the start.
+
+        Raises:
+            Refusal: The master key can't be read.
+        """
+        self.settings = settings
+        self.keys = KeyRing(_master(settings))
+        self.doorkeeper = Doorkeeper()
+        self.attempts = Attempts()
+        self.drain = asyncio.Event()
+        self.refusal: Refusal | None = None
+        self.on_refusal: Callable[[], None] = lambda: None
+        self._checked = False
+        self._tried = asyncio.Event()
+        self._database: Database | None = None
+        self._watch: Watch | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether the start-up checks have passed."""
+        return self._checked
+
+    @property
+    def database(self) -> Database:
+        """Give the pool under `regul_app`.
+
+        Raises:
+            Unavailable: `starting`.
+        """
+        if self._database is None:
+            raise errors.Unavailable("starting", "The service is starting.", 1)
+        return self._database
+
+    @property
+    def watch(self) -> Watch:
+        """Give what tells the service's condition.
+
+        Raises:
+            Unavailable: `starting`.
+        """
+        if self._watch is None:
+            raise errors.Unavailable("starting", "The service is starting.", 1)
+        return self._watch
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open pools and background tasks; close them at the end.
+
+        Yields:
+            Nothing; the service runs.
+        """
+        database = await open_database(
+            self.settings.database_url, "regul_app", self.settings.pool_size
+        )
+        self._database = database
+        self._watch = Watch(database)
+        self.doorkeeper.connect(database)
+        database.on_commit = wakeup = Wakeup(database, WAKE_CHANNEL)
+        tasks = [asyncio.create_task(wakeup.run()), asyncio.create_task(self._warm())]
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._tried.wait(), _FIRST_TRY_S)
+            yield
+        finally:
+            self.drain.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await database.close()
+
+    async def _warm(self) -> None:
+        """Run the checks as soon as the database answers."""
+        away = False
+        while not self._checked:
+            try:
+                await startup.check_database(self.database, self.settings)
+                self._checked = True
+            except errors.Unavailable as error:
+                if not away:
+                    telemetry.logger().warning("database.away", code=error.code)
+                away = True
+                self._tried.set()
+                await asyncio.sleep(_RETRY_S)
+            except Refusal as refusal:
+                self.refusal = refusal
+                self.on_refusal()
+                break
+        self._tried.set()
+
+
+def _master(settings: Settings) -> bytes:
+    try:
+        return crypto.read_master(settings.key_file)
+    except OSError:
+        raise Refusal(
+            f"The master key {settings.key_file} can't be read: set REGUL_KEY_FILE."
+        ) from None
+    except ValueError:
+        raise Refusal(
+            f"The master key {settings.key_file} does not hold 64 hexadecimal digits."
+        ) from None
