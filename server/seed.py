@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHORTEST_AHEAD: Final = timedelta(days=7)
 """Diaries that end sooner than this are written on."""
+FIRST_ON_DUTY: Final = 1
+"""Step of the escalation: a handoff that nobody answers goes to the regulating physicians."""
 CAPITAL: Final = "80021"
 """Amiens: the demo's clinics are there."""
 
@@ -132,11 +134,13 @@ async def _is_done(database: Database, keys: KeyRing) -> bool:
 
 async def _write(database: Database, keys: KeyRing) -> Seeded:
     from directory import seeding, somme
+    from events import store
 
     territory = somme.generate(today(), TERRITORY.id)
     opened = await accounts.ensure(database, keys, places(territory))
     async with database.transaction(system(TERRITORY.id)) as tx:
         await seeding.write(tx, territory)
+        await store.set_roster(tx, TERRITORY.id, FIRST_ON_DUTY, role="physician")
     return Seeded(
         accounts=opened,
         care_services=len(territory.rows.care_services),

@@ -79,7 +79,7 @@ class Subscriber:
         Args:
             client: Asks as the subscriber.
             nats_url: Address of the server, without credentials.
-            key: The subscriber's API key, also its NATS token.
+            key: The subscriber's API key, also its NATS password.
             subscription: Its id.
         """
         self.id = subscription
@@ -108,17 +108,21 @@ class Subscriber:
                 return
 
     async def _read(self) -> None:
+        inbox = f"_INBOX_{self.id}".encode()
         connection = await nats.connect(
             self._nats_url,
-            token=self._key,
-            inbox_prefix=f"_INBOX_{self.id.hex}".encode(),
+            user=str(self.id),
+            password=self._key,
+            inbox_prefix=inbox,
             connect_timeout=CONNECT_S,
             allow_reconnect=False,
             error_cb=_quiet,
         )
         try:
             stream = connection.jetstream()
-            pull = await stream.pull_subscribe_bind(self.id.hex, STREAM)
+            pull = await stream.pull_subscribe_bind(
+                consumer=str(self.id), stream=STREAM, inbox_prefix=inbox + b"."
+            )
             while not connection.is_closed:
                 for message in await _fetch(pull):
                     event = msgspec.json.decode(message.data, type=CloudEvent)
