@@ -1,8 +1,9 @@
 """Fixtures: one real PostgreSQL and one real nats-server a session, a fresh database a test.
 
 `database` and `system_database` are pools on the same fresh clone of a migrated template;
-`database_dsn`, `owner_dsn` and `admin_dsn` are DSNs of that clone. `module_dsn` is a clone shared
-by a module. `nats_url` gives the server with every stream gone. `settings` joins them.
+`database_dsn`, `owner_database` and `admin_dsn` are others on that clone; `module_dsn` is a clone
+shared by a module. `nats_url` gives the server, every stream gone afterwards. `settings` joins
+them. `running` is a whole seeded Régul with servers of its own, seen from outside.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ from kernel.settings import Settings
 from server.layout import Layout
 from server.nats_server import NatsServer
 from server.postgres_server import PostgresServer
+from server.stack import throw_away_home
+from tests.running import Running
 
 LOGIN = "regul_test"
 PASSWORD = "regul-of-the-tests"
@@ -196,6 +199,17 @@ async def nats_url(servers: Servers) -> AsyncIterator[str]:
     for stream in await jetstream.streams_info():
         await jetstream.delete_stream(str(stream.config.name))
     await connection.close()
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Running]:
+    """Start a whole seeded Régul (API, worker, own servers) once a session, seen from outside."""
+    with throw_away_home() as home:
+        started = Running(home)
+        try:
+            yield started
+        finally:
+            started.stop()
 
 
 @pytest.fixture(scope="session")
