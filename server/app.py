@@ -3,11 +3,12 @@
 import contextlib
 import warnings
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.exceptions import LitestarDeprecationWarning
+from litestar.types import Receive, Scope, Send
 
 from kernel import errors
 from kernel.edge import Edge
@@ -129,7 +130,7 @@ class App:
             ready=lambda: self.services.ready,
         )
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection.
 
         Args:

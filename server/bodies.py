@@ -126,7 +126,7 @@ def _float(digits: str) -> float:
     return value
 
 
-def _constant(name: str) -> float:
+def _constant(_name: str) -> float:
     raise errors.Malformed("json_unreadable", "NaN and Infinity are not JSON.")
 
 

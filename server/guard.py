@@ -8,11 +8,11 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
 from kernel import errors, ids
 from server import bodies, metrics, problems, visits
@@ -35,13 +35,13 @@ API_HEADERS: Final = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
+_PAGE_POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    b"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    b"frame-ancestors 'none'"
+)
 PAGE_HEADERS: Final = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        b"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-        b"frame-ancestors 'none'",
-    ),
+    (b"content-security-policy", _PAGE_POLICY),
     (b"cache-control", b"no-store"),
 )
 ALL_HEADERS: Final = (
@@ -96,12 +96,12 @@ class Guard:
             receive: Of ASGI.
             send: Of ASGI.
         """
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "no web sockets here"})
-            return
-        if scope["type"] != "http":
+        if str(scope["type"]) != "http":  # the lifespan; the server upgrades to no web socket
             await self._app(scope, receive, send)
             return
+        await self._visit(cast("HTTPScope", scope), receive, send)
+
+    async def _visit(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         visit = _identify(scope)
         answer = _Answer(scope, visit, send)
         try:
@@ -199,7 +199,7 @@ def _is_api(path: str) -> bool:
     return path.startswith("/api/") or path in {"/api", "/metrics"}
 
 
-def _identify(scope: MutableMapping[str, Any]) -> Visit:
+def _identify(scope: HTTPScope) -> Visit:
     """Take over ids of the client that are safe to echo and log; make the others."""
     sent = {name: value for name, value in scope["headers"] if name.endswith(b"-id")}
     request_id = sent.get(b"x-request-id", b"")
@@ -207,7 +207,7 @@ def _identify(scope: MutableMapping[str, Any]) -> Visit:
     own = request_id.decode("ascii") if _ID.match(request_id) else str(ids.uuid7())
     joined = correlation_id.decode("ascii") if _ID.match(correlation_id) else own
     visit = Visit(request_id=own, correlation_id=joined)
-    visits.keep(scope, visit)
+    visits.keep(cast("MutableMapping[str, Any]", scope), visit)
     return visit
 
 
@@ -308,10 +308,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     """Give a `receive` that hands the body out once, then tells of the client's departure."""
     given = False
 
-    async def again() -> Any:
+    async def again() -> HTTPReceiveMessage:
         nonlocal given
         if given:
-            return await receive()
+            return cast("HTTPReceiveMessage", await receive())
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 

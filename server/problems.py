@@ -213,23 +213,28 @@ def refusal_of(error: Exception) -> errors.RegulError:
     Returns:
         Itself when it is one; `Broken` for what nobody foresaw.
     """
+    if isinstance(
+        error, asyncpg.PostgresError | asyncpg.InterfaceError | ConnectionError | TimeoutError
+    ):
+        error = database.translate(error)
     if isinstance(error, errors.RegulError):
         return error
-    if isinstance(error, msgspec.ValidationError):
-        return unreadable_value(str(error))
-    if isinstance(error, msgspec.DecodeError | SerializationException):
-        return errors.Malformed("json_unreadable", "The body is not JSON.")
     if isinstance(error, HTTPException):
         return _of_litestar(error)
-    if isinstance(error, UnicodeError | asyncpg.DataError):
-        return errors.Malformed("value_not_storable", "A value can't be stored as it is.")
-    if isinstance(error, RecursionError):
-        return errors.Malformed("nested_too_deep", "The body is nested too deep.")
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError | TimeoutError):
-        translated = database.translate(error)
-        if isinstance(translated, errors.RegulError):
-            return translated
+    if isinstance(error, msgspec.ValidationError):
+        return unreadable_value(str(error))
+    for kind, code, sentence in _OF_PYTHON:
+        if isinstance(error, kind):
+            return errors.Malformed(code, sentence)
     return Broken("internal_error", "Something failed on our side; the request id names it.")
+
+
+_OF_PYTHON: Final[Sequence[tuple[type[Exception], str, str]]] = (
+    (msgspec.DecodeError, "json_unreadable", "The body is not JSON."),
+    (SerializationException, "json_unreadable", "The body is not JSON."),
+    (UnicodeError, "value_not_storable", "A value can't be stored as it is."),
+    (RecursionError, "nested_too_deep", "The body is nested too deep."),
+)
 
 
 def _of_litestar(error: HTTPException) -> errors.RegulError:
@@ -264,9 +269,9 @@ _AT: Final = re.compile(r" - at `(?P<path>(?:key in )?[^`]*)`$")
 _QUOTED_VALUE: Final = re.compile(r"^(Invalid (?:enum|literal) value|Invalid value) .*$", re.DOTALL)
 _SAFE: Final = re.compile(
     r"^(Expected `[^`]{1,200}`(?:, got `[^`]{1,60}`| matching regex .{1,200}|"
-    r" (?:[<>=]+ [\d.e+-]+|of length [<>=]+ \d+|with (?:a timezone component|no timezone component)))?|"
+    r" (?:[<>=]+ [\d.e+-]+|of length [<>=]+ \d+|with (?:a|no) timezone component))?|"
     r"Object missing required field `\w{1,64}`|Object contains unknown field `\w{1,64}`|"
-    r"Invalid (?:UUID|RFC3339 encoded datetime|base64 encoded string|enum value|literal value|value)|"
+    r"Invalid (?:UUID|RFC3339 encoded datetime|base64 encoded string|(?:enum |literal )?value)|"
     r"Integer value out of range|Number out of range|Timestamp is out of range)$"
 )
 

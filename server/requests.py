@@ -25,7 +25,7 @@ class Request(LitestarRequest[Any, Any, Any]):
     a field takes both.
     """
 
-    async def json(self) -> Any:
+    async def json(self) -> Any:  # noqa: ANN401 - Litestar's signature
         """Give the body as the type of the route's `data`.
 
         Raises:

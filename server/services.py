@@ -1,4 +1,4 @@
-"""What the routes stand on in one process: pools, keys, live feed, snapshot; opened and closed here.
+"""What the routes of one process stand on: pools, keys, live feed, snapshot.
 
 A database that is away does not stop a start: the door answers 503 until it is back and the
 start-up checks have passed.
@@ -47,7 +47,7 @@ class Services:
             Refusal: The master key can't be read.
         """
         self.settings = settings
-        self.keys = KeyRing(_master(settings))
+        self.keys = KeyRing(master_key(settings))
         self.doorkeeper = Doorkeeper()
         self.attempts = Attempts()
         self.drain = asyncio.Event()
@@ -131,7 +131,15 @@ class Services:
         self._tried.set()
 
 
-def _master(settings: Settings) -> bytes:
+def master_key(settings: Settings) -> bytes:
+    """Read the master key of this instance.
+
+    Args:
+        settings: Names its file.
+
+    Raises:
+        Refusal: It can't be read.
+    """
     try:
         return crypto.read_master(settings.key_file)
     except OSError:

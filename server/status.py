@@ -1,4 +1,4 @@
-"""What works and what is degraded: for load balancers, operators and Prometheus. No patient data."""
+"""What works and what is degraded, for load balancers, operators and Prometheus."""
 
 import asyncio
 import time
