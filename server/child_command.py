@@ -5,16 +5,22 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
+from kernel import heartbeat
 from server.layout import LOOPBACK, Layout
 from server.process import Process
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ASK_S: Final = 2.0
 ASK_PATH: Final = "/healthz"
+WORKER: Final = "worker"
+SILENT_S: Final = 15.0
 
 
 class ChildCommand:
@@ -49,6 +55,7 @@ class ChildCommand:
         self._layout = layout
         self._env = dict(os.environ, **env, PYTHONPATH=str(ROOT))
         self._process: Process | None = None
+        self._started_s = 0.0
 
     @property
     def process(self) -> Process | None:
@@ -57,6 +64,7 @@ class ChildCommand:
 
     def start(self) -> None:
         """Start it without waiting for it."""
+        self._started_s = time.monotonic()
         self._process = Process(
             [sys.executable, "-P", "-m", "server.cli", *self._arguments],
             log=self._layout.logs / f"{self.name}.log",
@@ -86,3 +94,26 @@ class ChildCommand:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+class WorkerCommand(ChildCommand):
+    """The worker: it has no port; its heartbeat in the database is its answer."""
+
+    async def alive(self) -> bool:
+        """Ask the database for a heartbeat since the start; a database away blames nobody."""
+        if not await super().alive():
+            return False
+        try:
+            connection = await asyncpg.connect(
+                self._env["DATABASE_URL"], timeout=ASK_S, server_settings={"role": "regul_system"}
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return True
+        try:
+            beats = {beat.component: beat.age_s for beat in await heartbeat.beats(connection)}
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return True
+        finally:
+            connection.terminate()
+        since_start = time.monotonic() - self._started_s
+        return beats.get(WORKER, 0.0) < min(since_start, SILENT_S)

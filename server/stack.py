@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from kernel.crypto import ensure_master
 from server.bootstrap import prepare, prepare_external
-from server.child_command import ChildCommand
+from server.child_command import ChildCommand, WorkerCommand
 from server.layout import LOOPBACK, Layout
 from server.nats_server import NatsServer
 from server.postgres_server import PostgresServer
@@ -136,9 +136,10 @@ class Stack:
             "NATS_URL": self.nats_url,
             "REGUL_KEY_FILE": str(self.layout.keys / "master.key"),
             "REGUL_HOST": LOOPBACK,
-            "REGUL_PORT": self.base_url.rpartition(":")[2],
             "REGUL_HOME": str(self.layout.home),
         }
+        if self.base_url:
+            settings["REGUL_PORT"] = self.base_url.rpartition(":")[2]
         if self.nats is not None:
             settings["REGUL_AUTH_CALLOUT_SEED"] = str(self.nats.seed_file)
         if self._throw_away:
@@ -177,7 +178,8 @@ class Stack:
 
     async def _start_service(self) -> None:
         if self._wanted["worker"]:
-            await self.add_child("worker", ["work"])
+            worker = WorkerCommand("worker", ["work"], layout=self.layout, env=self.environment)
+            await self.supervisor.add(worker)
         if self._wanted["api"]:
             port = self.layout.port("api", self._ports["api"])
             self.base_url = f"http://{LOOPBACK}:{port}"
