@@ -71,10 +71,11 @@ def test_an_account_seed_is_an_nkey_and_gives_its_public_half() -> None:
     assert account_key(seed).sign(b"x") == account_key(seed).sign(b"x")
 
 
-@pytest.mark.parametrize("damage", [lambda s: s[:-1] + ("A" if s[-1] != "A" else "B"), str.lower])
-def test_a_damaged_account_seed_is_refused(damage: Any) -> None:
-    with pytest.raises(ValueError, match=r"seed|base32|digit"):
-        account_key(damage(new_account_seed()))
+def test_a_damaged_account_seed_is_refused() -> None:
+    seed = new_account_seed()
+    damaged = seed[:20] + ("A" if seed[20] != "A" else "B") + seed[21:]
+    with pytest.raises(ValueError, match="not an account seed"):
+        account_key(damaged)
 
 
 async def test_a_stranger_is_not_let_in(servers: Servers) -> None:
