@@ -6,12 +6,30 @@ create table directory.schedule (
     ownership text not null constraint schedule_ownership_known check (ownership in ('owned', 'mirrored')),
     source text not null default 'own',
     sequence bigint not null default 0 constraint schedule_sequence_positive check (sequence >= 0),
-    digest bytea,
     as_of timestamptz,
     paused boolean not null default false,
     release_before_s integer constraint schedule_release_positive check (release_before_s >= 0)
 );
 create index schedule_by_care_service on directory.schedule (care_service_id);
+
+-- What was published, by whom, with what effect; the same body again gets the same answer.
+create table directory.publication (
+    schedule_id uuid not null references directory.schedule,
+    sequence bigint not null,
+    digest bytea not null,
+    actor_id uuid not null references kernel.actor,
+    as_of timestamptz not null,
+    starts_at timestamptz not null,
+    ends_at timestamptz not null,
+    slots integer not null,
+    added integer not null,
+    changed integer not null,
+    withdrawn integer not null,
+    displaced integer not null,
+    constraint publication_once primary key (schedule_id, sequence)
+);
+create trigger publication_append_only before update or delete or truncate on directory.publication
+    for each statement execute function kernel.refuse_change();
 
 -- A slot keeps its time, kind and modality for life: a publisher who moves it withdraws it and
 -- publishes another, so that nobody who was booked on it is moved without being told.
@@ -35,7 +53,8 @@ create table directory.slot (
     constraint slot_ends_after_start check (starts_at < ends_at),
     constraint slot_kind_slot_has_one_seat check (kind <> 'slot' or capacity = 1)
 );
-create unique index slot_key_once on directory.slot (schedule_id, key) where withdrawn_at is null;
+create unique index slot_key_once on directory.slot (schedule_id, key, starts_at) where withdrawn_at is null;
+create index slot_by_care_service on directory.slot (care_service_id, starts_at) where withdrawn_at is null;
 create index slot_by_schedule on directory.slot (schedule_id, starts_at);
 
 create table directory.seat (
@@ -126,5 +145,6 @@ revoke execute on function directory.directory_claim, directory.directory_book,
     directory.directory_release, directory.directory_extend from public;
 grant execute on function directory.directory_claim, directory.directory_book,
     directory.directory_release, directory.directory_extend to regul_app, regul_system;
+grant select, insert on directory.publication to regul_app, regul_system;
 grant select, insert, update on directory.schedule, directory.slot, directory.seat
     to regul_app, regul_system;
