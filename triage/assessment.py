@@ -73,7 +73,8 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     state: GateState
     why: Text
-    unknown_inputs: tuple[str, ...]
+    open_inputs: tuple[str, ...]
+    unanswerable: tuple[str, ...]
 
 
 class ProtocolScore(msgspec.Struct, frozen=True, kw_only=True):

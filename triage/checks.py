@@ -12,11 +12,11 @@ from triage.assessment import Assessment, Observation
 from triage.engine import assess
 from triage.expression import evaluate, names
 from triage.finding import PROFESSIONAL, Finding, refusal
-from triage.protocol import Input, Item, ParsedScore, Protocol, Rule, Test
+from triage.protocol import Example, Input, Item, ParsedScore, Protocol, Rule
 from triage.scoring import score
 
 
-class TestResult(msgspec.Struct, frozen=True, kw_only=True):
+class ExampleResult(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one test of a file; `problems` is empty when it passed."""
 
     name: str
@@ -167,7 +167,7 @@ def _release(protocol: Protocol) -> Iterator[str]:
         yield "active, but two persons have not signed"
 
 
-def run_tests(protocol: Protocol) -> tuple[TestResult, ...]:
+def run_tests(protocol: Protocol) -> tuple[ExampleResult, ...]:
     """Run the tests that stand in the file, with a fully equipped observer.
 
     Args:
@@ -177,12 +177,12 @@ def run_tests(protocol: Protocol) -> tuple[TestResult, ...]:
         One result per test, in file order.
     """
     return tuple(
-        TestResult(name=test.name, problems=tuple(_test(protocol, test)))
+        ExampleResult(name=test.name, problems=tuple(_test(protocol, test)))
         for test in protocol.file.tests
     )
 
 
-def _test(protocol: Protocol, test: Test) -> Iterator[str]:
+def _test(protocol: Protocol, test: Example) -> Iterator[str]:
     """Compare one test's expectation with what the engine says."""
     findings = [Finding(input=key, value=value) for key, value in test.given.items()]
     findings += [
@@ -204,7 +204,7 @@ def _test(protocol: Protocol, test: Test) -> Iterator[str]:
             yield f"{name}: expected {expected}"
 
 
-def _levels(test: Test, got: Assessment) -> Iterator[str]:
+def _levels(test: Example, got: Assessment) -> Iterator[str]:
     """Compare levels, closure and the next question."""
     wanted = test.expect
     asked = got.next_question.input if got.next_question is not None else "none"
@@ -221,7 +221,7 @@ def _levels(test: Test, got: Assessment) -> Iterator[str]:
             yield f"{field}: expected {expected}, got {actual}"
 
 
-def _lists(test: Test, got: Assessment) -> Iterator[str]:
+def _lists(test: Example, got: Assessment) -> Iterator[str]:
     """Compare fired and held rules."""
     fired = {entry.rule for entry in got.trace.fired}
     held = {entry.rule for entry in got.trace.held}

@@ -11,6 +11,7 @@ physician is required.
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -129,11 +130,13 @@ def _evaluate(
 ) -> _Evaluation:
     """Evaluate one protocol: its gate, its scores, its rules."""
     truth = evaluate(protocol.gate, values)
+    blockers = undetermined(protocol.gate, values)
     gate = GateResult(
         protocol=protocol.file.id,
         state="unknown" if truth is None else ("met" if truth else "unmet"),
         why=protocol.file.population.why,
-        unknown_inputs=tuple(sorted(undetermined(protocol.gate, values))),
+        open_inputs=_in_file_order(protocol, blockers - unanswerable),
+        unanswerable=_in_file_order(protocol, blockers & unanswerable),
     )
     results = tuple(score(parsed, values) for parsed in protocol.scores)
     known = dict(values)
@@ -181,7 +184,7 @@ def _verdict(
     )
 
 
-def _in_file_order(protocol: Protocol, keys: set[str]) -> tuple[str, ...]:
+def _in_file_order(protocol: Protocol, keys: AbstractSet[str]) -> tuple[str, ...]:
     """Sort inputs as the file asks them."""
     return tuple(entry.key for entry in protocol.file.inputs if entry.key in keys)
 
@@ -219,7 +222,7 @@ def _next_question(
     candidates: list[tuple[tuple[Acuity, int], Question]] = []
     for evaluation in evaluations:
         gate = evaluation.gate
-        found = _first_obtainable(evaluation.protocol, gate.unknown_inputs, context)
+        found = _first_obtainable(evaluation.protocol, gate.open_inputs, context)
         if found is not None:
             candidates.append((("U0", 1), _question(found, gate.protocol, "population", "U1")))
         for verdict in evaluation.verdicts:

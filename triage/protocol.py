@@ -171,7 +171,7 @@ class Expectation(_Strict, frozen=True, kw_only=True):
     scores: dict[str, tuple[int, int]] | None = None
 
 
-class Test(_Strict, frozen=True, kw_only=True):
+class Example(_Strict, frozen=True, kw_only=True):
     """A worked case inside the file: what is answered, what cannot be, what must follow."""
 
     name: str
@@ -194,7 +194,7 @@ class ProtocolFile(_Strict, frozen=True, kw_only=True):
     citations: tuple[Citation, ...]
     inputs: tuple[Input, ...]
     rules: tuple[Rule, ...]
-    tests: tuple[Test, ...]
+    tests: tuple[Example, ...]
     complaints: tuple[str, ...] = ()
     default_acuity: Acuity | None = None
     scores: tuple[Score, ...] = ()

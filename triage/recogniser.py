@@ -119,28 +119,36 @@ class Recogniser:
             text: Anything; only the first 400 words are read.
 
         Returns:
-            The matches, most specific first, equals by severity, then by code.
+            The matches, most specific first, equals by severity, then by code. A complaint
+            whose words are part of a longer match ("bleeding" in "nasal bleeding") is left out.
         """
         words = [self._corrected(word) for word in _words(text or "", self._file.abbreviations)]
-        found: list[tuple[tuple[int, Acuity, str], Match, Complaint]] = []
+        found: list[tuple[Complaint, tuple[int, ...]]] = []
         for complaint, terms in self._terms:
             best = max((self._match(words, term) for term in terms), key=len, default=())
             if best:
-                key = (-len(best), complaint.default_acuity, complaint.code)
-                found.append((key, _as_match(complaint, best), complaint))
-        found.sort(key=lambda entry: entry[0])
-        default = most_severe(*(entry[2].default_acuity for entry in found))
-        if not found and words:
+                found.append((complaint, best))
+        kept = [
+            (complaint, places)
+            for complaint, places in found
+            if not any(set(places) < set(longer) for _, longer in found)
+        ]
+        kept.sort(key=lambda entry: (-len(entry[1]), entry[0].default_acuity, entry[0].code))
+        default = most_severe(*(complaint.default_acuity for complaint, _ in kept))
+        if not kept and words:
             default = self._file.unrecognised_acuity
-        states = {key: value for entry in found for key, value in entry[2].states.items()}
+        states = {key: value for entry, _ in kept for key, value in entry.states.items()}
         return Recognition(
-            matches=tuple(entry[1] for entry in found),
+            matches=tuple(
+                _as_match(complaint, tuple(words[place] for place in places))
+                for complaint, places in kept
+            ),
             findings=tuple(Finding(input=key, value=states[key]) for key in sorted(states)),
             default_acuity=default,
         )
 
-    def _match(self, words: list[str], term: _Term) -> tuple[str, ...]:
-        """Give the words of the text that say a term, or nothing.
+    def _match(self, words: list[str], term: _Term) -> tuple[int, ...]:
+        """Give the places of the words of the text that say a term, or nothing.
 
         The words of a term stand within its length plus three others, in any order; a term
         that follows a negation closely is denied, unless it begins with the negation itself.
@@ -148,9 +156,11 @@ class Recogniser:
         reach = len(term.words) + _SLACK
         for start in range(len(words)):
             window = words[start : start + reach]
+            if not any(_is(words[start], want) for want in term.words):
+                continue
             picked = _pick(window, term.words)
             if picked and picked[0] == 0 and not self._denied(words, start, term):
-                return tuple(window[place] for place in sorted(picked))
+                return tuple(start + place for place in picked)
         return ()
 
     def _denied(self, words: list[str], start: int, term: _Term) -> bool:

@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from triage import library
+from triage.acuity import SCALE
+from triage.protocol import Text
+from triage.recogniser import normalise, shipped
+
+KTAS = Path(__file__).parents[4] / "shared" / "data" / "triage" / "ktas" / "dev.jsonl"
+R = shipped()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=300))
+def test_any_text_gives_the_same_result_twice(text: str) -> None:
+    first = R.recognise(text)
+    assert first == R.recognise(text)
+    assert all(match.words for match in first.matches)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["pas", "no", "douleur", "chest", "l", "d", "œ", "DT", "/", "."])))
+def test_words_of_the_trade_in_any_order_never_crash(words: list[str]) -> None:
+    R.recognise(" ".join(words))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("mal poitrine bras gauche", "chest-pain"),
+        ("DT depuis 2h", "chest-pain"),
+        ("Douleur thoracique", "chest-pain"),
+        ("ant. chest pain", "chest-pain"),
+        ("pain, chest", "chest-pain"),
+        ("Lt arm pain", "left-arm-pain"),
+        ("rt arm pain", "limb-pain"),
+        ("dyspnea", "dyspnoea"),
+        ("Dyspnée d'effort", "dyspnoea"),
+        ("AVP moto", "major-trauma"),
+        ("TS médicamenteuse", "suicidal"),
+        ("TC avec plaie", "head-injury"),
+        ("sezure like motion", "seizure"),
+        ("rigth side weakness", "stroke"),
+        ("bouche de travers", "stroke"),
+        ("LOC - loss of consciousness", "syncope"),
+        ("fièvre et frissons", "fever"),
+        ("nasal bleeding", "epistaxis"),
+        ("ne respire plus", "cardiac-arrest"),
+        ("saigne beaucoup", "severe-bleeding"),
+        ("ABD PAIN", "abdominal-pain"),
+        ("mal de tête", "headache"),
+        ("copy", "administrative"),
+    ],
+)
+def test_hasty_french_and_english_are_understood(text: str, code: str) -> None:
+    assert R.recognise(text).complaint == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no chest pain", "pas de douleur thoracique", "denies chest pain", "sans douleur thoracique"],
+)
+def test_a_denied_complaint_is_not_stated(text: str) -> None:
+    got = R.recognise(text)
+    assert "chest-pain" not in [match.code for match in got.matches]
+    assert got.findings == ()
+
+
+def test_a_denial_ends_at_but() -> None:
+    got = R.recognise("no chest pain but short of breath")
+    assert [match.code for match in got.matches] == ["dyspnoea"]
+
+
+def test_no_text_has_no_default_and_an_unknown_text_a_cautious_one() -> None:
+    assert R.recognise(None).default_acuity is None
+    assert R.recognise("").default_acuity is None
+    unknown = R.recognise("xqzt wvbn")
+    assert unknown.complaint is None
+    assert unknown.default_acuity == "U3"
+
+
+def test_the_default_is_the_most_severe_of_all_matches() -> None:
+    got = R.recognise("fever and right hemiparesis")
+    assert got.default_acuity == "U1"
+    assert {entry.input for entry in got.findings} == {"fever", "focal_deficit"}
+
+
+def test_the_data_file_speaks_of_declared_inputs_in_both_languages() -> None:
+    loaded = library.load()
+    for complaint in R.complaints():
+        assert complaint.label.fr
+        assert complaint.label.en
+        assert complaint.default_acuity in SCALE
+        for key in complaint.states:
+            entry = loaded.input(key)
+            assert entry is not None
+            assert entry.type == "bool"
+    assert len({complaint.code for complaint in R.complaints()}) == len(R.complaints())
+
+
+def test_every_complaint_of_a_protocol_is_known_with_a_default_no_milder() -> None:
+    for protocol in library.load().protocols:
+        for code in protocol.file.complaints:
+            complaint = R.complaint(code)
+            assert complaint is not None
+            assert complaint.default_acuity == protocol.file.default_acuity
+
+
+@pytest.mark.parametrize("complaint", R.complaints(), ids=lambda entry: entry.code)
+def test_every_term_recognises_its_own_complaint(complaint: object) -> None:
+    from triage.recogniser import Complaint
+
+    assert isinstance(complaint, Complaint)
+    for term in complaint.terms:
+        spoken = term.replace("*", "")
+        found = [match.code for match in R.recognise(spoken).matches]
+        assert found, spoken
+
+
+def test_normalise_drops_accents_and_ligatures() -> None:
+    assert normalise("ŒDÈME Élevé") == "oedeme eleve"
+    assert Text(fr="a", en="b").fr == "a"
+
+
+@pytest.mark.skipif(not KTAS.exists(), reason="shared data absent: recorded complaints not tried")
+def test_recorded_complaints_are_recognised_nearly_always() -> None:
+    lines = KTAS.read_text("utf-8").splitlines()
+    texts = [json.loads(line).get("complaint_text") for line in lines]
+    said = [text for text in texts if text]
+    known = [text for text in said if R.recognise(text).complaint is not None]
+    assert len(known) / len(said) > 0.97
