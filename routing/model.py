@@ -249,6 +249,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     disposition_id: UUID
     case_id: UUID
     territory_id: UUID
+    care_service_id: UUID
+    acuity: Acuity
     state: HoldState
     until: datetime
     extended: bool
@@ -280,6 +282,7 @@ class Appointment(msgspec.Struct, frozen=True, kw_only=True):
     state: AppointmentState
     starts_at: datetime
     ends_at: datetime
+    booked_by: UUID
     booked_at: datetime
     handoff_id: UUID | None
     cancel_reason: str | None = None
@@ -301,9 +304,11 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     organisation_id: UUID
     care_service_id: UUID
     acuity: Acuity
+    service: str
     state: ReferralState
+    sent_by: UUID
     sent_at: datetime
-    due_at: datetime
+    due_at: datetime | None
     handoff_id: UUID | None
     instructions: str | None = None
 
@@ -323,6 +328,7 @@ class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
     disposition_id: UUID
     territory_id: UUID
     owner_id: UUID
+    service: str
     acuity: Acuity
     state: WaitingState
     constraint: str

@@ -1,0 +1,139 @@
+"""What routing does when something happened elsewhere; each effect commits once with its event.
+
+A refused or withdrawn place is never a dead end: the need goes on the waiting list, owned by the
+one who had placed it, with a deadline. Consumed: `handoff.accepted`, `handoff.refused`,
+`handoff.escalated`, `appointment.cancelled`, `appointment.missed`, `slot.displaced`,
+`case.closed`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from events import catalogue, handoffs
+from events.model import StoredEvent
+from kernel import actor as actors
+from kernel.database import Tx
+from routing import appointments, outcomes, referrals, waiting
+from routing.model import Appointment, Referral, ReferralVerb
+from triage import cases
+
+Reaction: TypeAlias = Callable[[Tx, StoredEvent], Awaitable[None]]
+
+
+async def react(tx: Tx, stored: StoredEvent) -> None:
+    """React to one event of the feed, if routing has something to do.
+
+    Args:
+        tx: A transaction of the system; the inbox row commits with it.
+        stored: The event.
+    """
+    reaction = REACTIONS.get(stored.kind)
+    if reaction is not None:
+        await reaction(tx, stored)
+
+
+async def _accepted(tx: Tx, stored: StoredEvent) -> None:
+    """Make the receiver responsible; a mirrored diary's appointment is confirmed by it."""
+    if not isinstance(stored.event, catalogue.HandoffAccepted):
+        return
+    system = actors.system(stored.territory_id)
+    subject: Appointment | Referral | None
+    if stored.event.subject_kind == "appointment":
+        await outcomes.confirm(tx, system, stored.event.subject_id)
+        subject = await appointments.find(tx, stored.event.subject_id)
+    else:
+        changed = await referrals.change(tx, system, stored.event.subject_id, ReferralVerb.ACCEPT)
+        subject = changed or await referrals.find(tx, stored.event.subject_id)
+    handed = await handoffs.of_subject(tx, stored.event.subject_id)
+    if subject is None or handed is None or handed.id != stored.aggregate_id:
+        return
+    if handed.owner == "receiver":
+        await cases.hand_to(tx, system, subject.case_id, organisation_id=subject.organisation_id)
+
+
+async def _refused(tx: Tx, stored: StoredEvent) -> None:
+    """Give the seat back and the patient to who had sent him, with a waiting entry."""
+    if not isinstance(stored.event, catalogue.HandoffRefused):
+        return
+    system = actors.system(stored.territory_id)
+    if stored.event.subject_kind == "appointment":
+        gone = await appointments.call_off(tx, system, stored.event.subject_id, "handoff_refused")
+        if gone is not None:
+            await _owe(tx, gone, "handoff_refused")
+        return
+    refused = await referrals.change(tx, system, stored.event.subject_id, ReferralVerb.REFUSE)
+    if refused is not None:
+        await waiting.owe_place(
+            tx,
+            system,
+            refused.disposition_id,
+            owner_id=refused.sent_by,
+            constraint="handoff_refused",
+        )
+
+
+async def _escalated(tx: Tx, stored: StoredEvent) -> None:
+    """Make the one on duty responsible when the roster names a person."""
+    if not isinstance(stored.event, catalogue.HandoffEscalated) or stored.case_id is None:
+        return
+    handed = await handoffs.of_subject(tx, stored.event.subject_id)
+    if handed is None or handed.owner != "duty" or handed.escalated_to_actor_id is None:
+        return
+    system = actors.system(stored.territory_id)
+    await cases.hand_to(tx, system, stored.case_id, actor_id=handed.escalated_to_actor_id)
+
+
+async def _cancelled(tx: Tx, stored: StoredEvent) -> None:
+    """Owe another place to a patient whose receiver called the appointment off."""
+    if not isinstance(stored.event, catalogue.AppointmentCancelled):
+        return
+    if stored.event.reason == appointments.RECEIVER_CANCELLED:
+        gone = await appointments.find(tx, stored.aggregate_id)
+        if gone is not None:
+            await _owe(tx, gone, appointments.RECEIVER_CANCELLED)
+
+
+async def _missed(tx: Tx, stored: StoredEvent) -> None:
+    """Give a patient who did not come back to who had booked, to be called again."""
+    missed = await appointments.find(tx, stored.aggregate_id)
+    if missed is not None:
+        await _owe(tx, missed, "patient_missed")
+
+
+async def _displaced(tx: Tx, stored: StoredEvent) -> None:
+    """Call off what was booked on a withdrawn slot; holds learn it when they are used."""
+    if not isinstance(stored.event, catalogue.SlotDisplaced):
+        return
+    for booked in await appointments.of_claims(tx, stored.event.claims):
+        system = actors.system(booked.territory_id)
+        gone = await appointments.call_off(tx, system, booked.id, "slot_displaced")
+        if gone is not None:
+            await _owe(tx, gone, "slot_displaced")
+
+
+async def _closed(tx: Tx, stored: StoredEvent) -> None:
+    """Take a closed case off the waiting list."""
+    if stored.case_id is not None:
+        await waiting.close_of_case(tx, stored.case_id)
+
+
+async def _owe(tx: Tx, lost: Appointment, constraint: str) -> None:
+    system = actors.system(lost.territory_id)
+    await waiting.owe_place(
+        tx, system, lost.disposition_id, owner_id=lost.booked_by, constraint=constraint
+    )
+
+
+REACTIONS: Final[Mapping[str, Reaction]] = MappingProxyType(
+    {
+        "handoff.accepted": _accepted,
+        "handoff.refused": _refused,
+        "handoff.escalated": _escalated,
+        "appointment.cancelled": _cancelled,
+        "appointment.missed": _missed,
+        "slot.displaced": _displaced,
+        "case.closed": _closed,
+    }
+)
+"""Event kind -> what is done."""

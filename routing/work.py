@@ -1,0 +1,41 @@
+"""Routing's background tasks: reactions to the feed, waiting entries overdue, lapsed holds told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final, Never
+
+from events import following
+from kernel import actor as actors
+from kernel.actor import Actor
+from kernel.database import Database, Tx
+from routing import holds, reactions, waiting
+
+TICK_S: Final = 1.0
+"""How often the clock is looked at; a deadline is noticed at most this much later."""
+CONSUMER: Final = "routing"
+"""Name under which routing follows the feed."""
+
+
+def workers(database: Database) -> Mapping[str, Callable[[], Coroutine[Any, Any, Never]]]:
+    """Give routing's tasks by name; each runs for ever and is started again when it fails.
+
+    Args:
+        database: Pool under `regul_system`.
+    """
+    return {
+        "reactions": lambda: following.follow(database, CONSUMER, reactions.react),
+        "waiting": lambda: _tick(database, waiting.escalate),
+        "lapsed_holds": lambda: _tick(database, holds.tell_lapsed),
+    }
+
+
+async def _tick(database: Database, step: Callable[[Tx, Actor], Awaitable[int]]) -> Never:
+    """Run a step of the system again and again; it is idempotent, several processes may do it."""
+    system = actors.system()
+    while True:
+
+        async def act(tx: Tx) -> int:
+            return await step(tx, system)
+
+        if not await database.run(system, act):
+            await asyncio.sleep(TICK_S)
