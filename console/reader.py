@@ -1,0 +1,102 @@
+"""Who reads a page, in which language and look: what every page needs before its own work."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import msgspec
+from litestar import Request, Response
+from litestar.di import NamedDependency
+
+from console import render
+from console.catalogue import Words
+from console.views import Head
+from kernel.actor import Role
+from kernel.edge import Edge
+from kernel.health import Health
+
+TABS: Final[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
+    {
+        Role.OPERATOR: ("poste", "relais"),
+        Role.OSNP: ("poste", "relais"),
+        Role.PHYSICIAN: ("regulation", "poste", "relais"),
+        Role.SUPERVISOR: ("relais", "poste"),
+        Role.IOA: ("relais",),
+        Role.CLINIC: ("cabinet", "relais"),
+        Role.DELEGATE: ("cabinet", "relais"),
+        Role.PARTNER: ("relais",),
+    }
+)
+"""Pages of each role, its start page first; what may be done there is decided by the use cases."""
+
+THEMES: Final = ("auto", "light", "dark")
+
+
+class Reader(msgspec.Struct, frozen=True, kw_only=True):
+    """One reader of one page.
+
+    Attributes:
+        words: Language and clock.
+        head: The top bar.
+        edge: What use cases are called with.
+    """
+
+    words: Words
+    head: Head
+    edge: Edge
+
+    def fragment(self, template: str, *, push: str = "", **values: object) -> Response[str]:
+        """Answer with a template in the reader's words.
+
+        Args:
+            template: File under `templates/`.
+            push: Path for the address bar.
+            **values: Views the template reads, beside `head`.
+        """
+        text = render.html(template, self.words, head=self.head, **values)
+        return render.answer(text, push=push)
+
+
+async def provide(
+    request: Request[Any, Any, Any],
+    edge: NamedDependency[Edge],
+    health: NamedDependency[Health],
+) -> Reader:
+    """Gather what the templates need about the reader; the dependency `who` of every page.
+
+    Args:
+        request: For cookies and the address, whose first part names the page.
+        edge: Of the request.
+        health: What is away.
+    """
+    actor = edge.actor
+    head = Head(
+        page=request.url.path.split("/")[1],
+        label=actor.label or actor.role.value,
+        role=actor.role.value,
+        tabs=TABS.get(actor.role, ()),
+        now=datetime.now(UTC),
+        degraded=health.degraded,
+        theme=theme(request),
+        compact=request.cookies.get("regul_density") == "compact",
+        back=request.url.path,
+    )
+    words = Words(language=render.language(request, actor.language))
+    return Reader(words=words, head=head, edge=edge)
+
+
+def stranger(request: Request[Any, Any, Any]) -> tuple[Words, Head]:
+    """Gather what the sign-in page needs: nobody is known yet.
+
+    Args:
+        request: For cookies and the browser's language.
+    """
+    head = Head(page="login", now=datetime.now(UTC), theme=theme(request), back="/login")
+    return Words(language=render.language(request)), head
+
+
+def theme(request: Request[Any, Any, Any]) -> Literal["auto", "light", "dark"]:
+    """Give the appearance the reader chose."""
+    chosen = request.cookies.get("regul_theme", "auto")
+    return "light" if chosen == "light" else "dark" if chosen == "dark" else "auto"

@@ -1,0 +1,398 @@
+"""What the templates show: frozen values, already in the reader's words where a room gave both.
+
+Page modules fill these from the rooms' use cases; templates read nothing else. Times are aware
+UTC datetimes, codes are the stable codes of the rooms.
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """The top bar.
+
+    Attributes:
+        page: Code of the page, for the current tab.
+        tabs: Codes of the pages this actor may open.
+        now: Server time when the page was made.
+        degraded: Codes of what is away now (`nats`, `worker`, `database`).
+        compact: Denser rows.
+    """
+
+    page: str
+    label: str = ""
+    role: str = ""
+    tabs: tuple[str, ...] = ()
+    now: datetime
+    degraded: tuple[str, ...] = ()
+    theme: Literal["auto", "light", "dark"] = "auto"
+    compact: bool = False
+    back: str = "/"
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One option of a list."""
+
+    code: str
+    label: str
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A demonstration account that signs in with one click."""
+
+    login: str
+    label: str
+    role: str
+
+
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One waiting case.
+
+    Attributes:
+        acuity: The assured level; None while nothing is assured.
+        worst: The worst level not excluded.
+        not_qualified: A vital danger is still possible and can still be asked about.
+        sounds: Assured U0: announced at once.
+        since: When it began to wait.
+        overdue_at: When its own target is missed; None without one.
+    """
+
+    case_id: UUID
+    complaint: str
+    acuity: str | None = None
+    worst: str | None = None
+    not_qualified: bool = False
+    sounds: bool = False
+    age: str = ""
+    place: str = ""
+    since: datetime
+    decided_at: datetime | None = None
+    overdue_at: datetime | None = None
+    owner: str = ""
+    priority: str | None = None
+    stream: str | None = None
+    state: str
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue in working order."""
+
+    page: str
+    rows: tuple[QueueRow, ...]
+    stream: str
+    streams: tuple[str, ...]
+    current: UUID | None = None
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """An input that can still be answered."""
+
+    input: str
+    protocol: str
+    ask: str
+    kind: Literal["number", "bool", "choice"]
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Choice, ...] = ()
+    acuity: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answered or unanswerable input."""
+
+    input: str
+    ask: str
+    text: str
+    unanswerable: bool = False
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that fired or is held, with its sources."""
+
+    acuity: str
+    why: str
+    rule: str
+    sources: tuple[str, ...] = ()
+    held: bool = False
+
+
+class Triage(msgspec.Struct, frozen=True, kw_only=True):
+    """The live evaluation of a case.
+
+    Attributes:
+        sure: Levels that are assured, for the scale.
+        maybe: Levels that are not excluded above it.
+        protocols: Title, version and status of what was evaluated.
+    """
+
+    case_id: UUID
+    assured: str | None = None
+    worst: str | None = None
+    proposed: str | None = None
+    closed: bool = False
+    physician_required: bool = False
+    sure: tuple[str, ...] = ()
+    maybe: tuple[str, ...] = ()
+    question: Question | None = None
+    others: tuple[Question, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    protocols: tuple[str, ...] = ()
+    draft: bool = False
+    advice: tuple[str, ...] = ()
+    editable: bool = True
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a case's timeline."""
+
+    at: datetime
+    text: str
+    who: str = ""
+
+
+class Disposition(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision on a case."""
+
+    id: UUID
+    kind: str
+    acuity: str | None = None
+    service: str = ""
+    due_at: datetime | None = None
+    decided_at: datetime
+    who: str = ""
+    searchable: bool = False
+
+
+class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+    """A case as its worker sees it."""
+
+    case_id: UUID
+    number: str
+    state: str
+    complaint: str
+    complaint_text: str = ""
+    place: str = ""
+    place_detail: str = ""
+    phone: str = ""
+    patient: str = ""
+    age: str = ""
+    sex: str = ""
+    notes: str = ""
+    opened_at: datetime
+    owner: str = ""
+    mine: bool = False
+    priority: str | None = None
+    stream: str | None = None
+    proposed_priority: str | None = None
+    waiting: bool = False
+    closable: bool = False
+    timeline: tuple[Line, ...] = ()
+    reflex: bool = False
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """One proposed place."""
+
+    rank: int
+    care_service_id: UUID
+    slot_id: UUID | None
+    name: str
+    kind: str
+    starts_at: datetime | None = None
+    zone: str | None = None
+    reasons: tuple[str, ...] = ()
+    agreement: bool = False
+
+
+class NotOffered(msgspec.Struct, frozen=True, kw_only=True):
+    """A near place that can't take the need, why, and what would admit it."""
+
+    name: str
+    reason: str
+    change: str = ""
+
+
+class Offers(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranked places of one need."""
+
+    offer_id: UUID
+    disposition_id: UUID
+    places: tuple[Offer, ...]
+    refused: tuple[NotOffered, ...] = ()
+    considered: int = 0
+    refused_total: int = 0
+    binding: str = ""
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A place held for this case."""
+
+    hold_id: UUID
+    name: str
+    starts_at: datetime
+    zone: str | None = None
+    until: datetime
+    extended: bool = False
+    kind: str = "slot"
+    seat: int = 1
+
+
+class Engagement(msgspec.Struct, frozen=True, kw_only=True):
+    """What was arranged: an appointment, a referral or a waiting entry.
+
+    Attributes:
+        kind: `appointment`, `referral` or `waiting`.
+        due_at: When the receiver must have answered, or the entry escalates.
+        handoff: State of its handoff; empty without one.
+    """
+
+    kind: str
+    name: str = ""
+    state: str
+    starts_at: datetime | None = None
+    zone: str | None = None
+    due_at: datetime | None = None
+    handoff: str = ""
+    binding: str = ""
+
+
+class Orientation(msgspec.Struct, frozen=True, kw_only=True):
+    """The right column: decisions and what follows from them.
+
+    Attributes:
+        kinds: Kinds of disposition this actor may decide; empty = none.
+        lost: The seat just asked for was taken by someone else.
+        problem: Code of the refusal to show; empty without one.
+    """
+
+    case_id: UUID
+    page: str
+    kinds: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ("U0", "U1", "U2", "U3", "U4", "U5")
+    proposed: str | None = None
+    proposed_kind: str = ""
+    services: tuple[Choice, ...] = ()
+    service: str = ""
+    dispositions: tuple[Disposition, ...] = ()
+    offers: Offers | None = None
+    hold: Hold | None = None
+    engagements: tuple[Engagement, ...] = ()
+    safety: tuple[str, ...] = ()
+    call_back: str = ""
+    lost: bool = False
+    problem: str = ""
+
+
+class HandoffCard(msgspec.Struct, frozen=True, kw_only=True):
+    """One handoff on the board."""
+
+    id: UUID
+    case_id: UUID
+    state: str
+    subject: str
+    acuity: str | None = None
+    what: str = ""
+    sender: str = ""
+    receiver: str = ""
+    due_at: datetime | None = None
+    requested_at: datetime
+    required: bool = False
+    answerable: bool = False
+    reason: str = ""
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of the board."""
+
+    code: str
+    cards: tuple[HandoffCard, ...]
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True):
+    """The handoff board."""
+
+    columns: tuple[Column, ...]
+
+
+class WeekSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """One published slot of the week grid."""
+
+    start: datetime
+    end: datetime
+    kind: str
+    capacity: int
+    taken: int = 0
+    gone: bool = False
+
+
+class WeekDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One day of the grid; `hours[h]` are the slots that start in that local hour."""
+
+    label: str
+    date: str
+    today: bool
+    hours: tuple[tuple[WeekSlot, ...], ...]
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """One patient on the way to this clinic; `id` is the handoff's, or the appointment's."""
+
+    id: UUID
+    kind: str
+    starts_at: datetime | None
+    complaint: str = ""
+    patient: str = ""
+    phone: str = ""
+    note: str = ""
+    state: str
+    handoff: str = ""
+    answerable: bool = False
+    acuity: str | None = None
+    due_at: datetime | None = None
+
+
+class Week(msgspec.Struct, frozen=True, kw_only=True):
+    """The clinic's week."""
+
+    schedule_id: UUID
+    schedules: tuple[Choice, ...]
+    monday: str
+    previous: str
+    following: str
+    hours: tuple[int, ...]
+    days: tuple[WeekDay, ...]
+    free: int
+    taken: int
+    sequence: int
+    as_of: datetime | None
+    mirrored: bool = False
+
+
+class CallForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form of a new call holds, as typed."""
+
+    opened_at: datetime
+    place: str = ""
+    phone: str = ""
+    complaint: str = ""
+    age: str = ""
+    sex: str = ""
+    patient: str = ""
+    detail: str = ""
+    end_as: str = ""
+
+
+class PublishForm(msgspec.Struct, frozen=True, kw_only=True):
+    """What the form of a publication holds, as typed."""
+
+    days: tuple[int, ...] = (0, 1, 2, 3, 4)
+    start: str = "17:00"
+    end: str = "19:00"
+    how: str = "slot"
+    number: str = "15"
+    extra: str = "0"

@@ -1,0 +1,413 @@
+"""Every template renders in both languages from plain views, and escapes what people wrote."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from console import render, views
+from console.catalogue import Words
+
+NOW = datetime(2026, 11, 23, 14, 2, 11, tzinfo=UTC)
+PAYLOAD = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+def an_id(number: int) -> UUID:
+    return UUID(int=number)
+
+
+def ago(minutes: float) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def a_head(page: str = "poste", **changes: object) -> views.Head:
+    given: dict[str, object] = {
+        "page": page,
+        "label": "Ariane Modèle (ARM)",
+        "role": "operator",
+        "tabs": ("poste", "relais"),
+        "now": NOW,
+        "degraded": (),
+        "back": f"/{page}",
+    }
+    return views.Head(**(given | changes))  # type: ignore[arg-type]
+
+
+def a_queue(page: str = "poste", complaint: str = "Douleur thoracique") -> views.Queue:
+    def row(number: int, **given: object) -> views.QueueRow:
+        base: dict[str, object] = {
+            "case_id": an_id(number),
+            "complaint": complaint,
+            "since": ago(number * 3),
+            "state": "awaiting_physician",
+            "place": "Amiens",
+        }
+        return views.QueueRow(**(base | given))  # type: ignore[arg-type]
+
+    return views.Queue(
+        page=page,
+        stream="AMU",
+        streams=("AMU", "SNP", "PSY", "NEONAT"),
+        current=an_id(2),
+        rows=(
+            row(1, acuity="U0", worst="U0", sounds=True, age="54 ans", priority="P0"),
+            row(2, acuity="U1", worst="U0", age="71 ans", priority="P1", owner="Dr Exemple"),
+            row(3, worst="U0", not_qualified=True, state="taken", overdue_at=ago(1)),
+            row(4, acuity="U2", worst="U2", complaint="Fièvre", age="8 mois", priority="P2"),
+            row(5, acuity="U3", complaint="Lombalgie", place="Abbeville", priority="P3"),
+            row(6, acuity="U4", complaint="Douleur au pied", place="Doullens"),
+            row(7, acuity="U5", complaint="Renouvellement", place="Péronne"),
+        ),
+    )
+
+
+def a_question(**changes: object) -> views.Question:
+    given: dict[str, object] = {
+        "input": "grey_clammy",
+        "protocol": "chest-pain-phone-adult",
+        "ask": "La peau est-elle grise, froide ou trempée de sueur ?",
+        "kind": "bool",
+        "acuity": "U0",
+    }
+    return views.Question(**(given | changes))  # type: ignore[arg-type]
+
+
+def a_triage() -> views.Triage:
+    return views.Triage(
+        case_id=an_id(2),
+        assured="U1",
+        worst="U0",
+        proposed="U1",
+        sure=("U1",),
+        maybe=("U0",),
+        question=a_question(),
+        others=(
+            a_question(input="spreads", ask="La douleur irradie-t-elle vers un bras ?"),
+            a_question(
+                input="age", kind="number", unit="ans", low=0.0, high=125.0, ask="Quel âge ?"
+            ),
+            a_question(
+                input="quality",
+                kind="choice",
+                ask="Comment est la douleur ?",
+                choices=(
+                    views.Choice(code="pressure", label="serrement"),
+                    views.Choice(code="burning", label="brûlure"),
+                ),
+            ),
+        ),
+        answers=(
+            views.Answer(input="responds", ask="Répond-elle ?", text="Oui"),
+            views.Answer(input="sat", ask="Saturation ?", text="Impossible ici", unanswerable=True),
+        ),
+        reasons=(
+            views.Reason(
+                acuity="U1",
+                why="Douleur thoracique présente et malaise.",
+                rule="chest-pain-phone-adult/pain-with-syncope",
+                sources=("Giroud M., Réanimation 2009;18:737",),
+            ),
+            views.Reason(
+                acuity="U0", why="Signes de choc non exclus.", rule="chest/shock", held=True
+            ),
+        ),
+        protocols=("Douleur thoracique de l'adulte au téléphone 0.1.0",),
+        draft=True,
+        advice=("Asseyez la personne, ne la laissez pas seule.",),
+    )
+
+
+def a_dossier(**changes: object) -> views.Dossier:
+    given: dict[str, object] = {
+        "case_id": an_id(2),
+        "number": "7F3A",
+        "state": "taken",
+        "complaint": "Douleur thoracique",
+        "complaint_text": "serre dans la poitrine depuis une heure",
+        "place": "Amiens (80000)",
+        "place_detail": "12 rue des Lilas, 3e étage, code B42",
+        "phone": "+33612345678",
+        "patient": "M. Exemple",
+        "age": "71 ans",
+        "sex": "M",
+        "opened_at": ago(4),
+        "owner": "Ariane Modèle",
+        "mine": False,
+        "proposed_priority": "P1",
+        "timeline": (views.Line(at=ago(4), text="Appel reçu", who="Ariane Modèle"),),
+        "reflex": True,
+    }
+    return views.Dossier(**(given | changes))  # type: ignore[arg-type]
+
+
+def an_orientation(page: str = "regulation", **changes: object) -> views.Orientation:
+    place = views.Offer(
+        rank=1,
+        care_service_id=an_id(91),
+        slot_id=an_id(92),
+        name="Cabinet de Longueau, médecine générale",
+        kind="slot",
+        starts_at=NOW + timedelta(minutes=78),
+        zone="Europe/Paris",
+        reasons=("12 min de trajet", "avant l'échéance", "accès de plain-pied"),
+    )
+    given: dict[str, object] = {
+        "case_id": an_id(2),
+        "page": page,
+        "kinds": ("CONSEIL", "PMT", "INTER", "ORIENT", "PASPLUS"),
+        "proposed": "U2",
+        "proposed_kind": "ORIENT",
+        "services": (views.Choice(code="general_practice", label="Médecine générale"),),
+        "service": "general_practice",
+        "dispositions": (
+            views.Disposition(
+                id=an_id(80),
+                kind="ORIENT",
+                acuity="U2",
+                service="Médecine générale",
+                due_at=NOW + timedelta(hours=2),
+                decided_at=ago(1),
+                who="Dr Exemple",
+                searchable=True,
+            ),
+        ),
+        "offers": views.Offers(
+            offer_id=an_id(90),
+            disposition_id=an_id(80),
+            places=(
+                place,
+                views.Offer(
+                    rank=2,
+                    care_service_id=an_id(93),
+                    slot_id=an_id(94),
+                    name="Maison de santé de Boves",
+                    kind="range",
+                    starts_at=NOW + timedelta(minutes=100),
+                    reasons=("19 min de trajet", "plage : 3 places sur 6"),
+                ),
+                views.Offer(
+                    rank=3,
+                    care_service_id=an_id(95),
+                    slot_id=None,
+                    name="Urgences, CHU Amiens-Picardie",
+                    kind="referral",
+                    reasons=("8 min de trajet", "ouvert maintenant"),
+                    agreement=True,
+                ),
+            ),
+            refused=(
+                views.NotOffered(
+                    name="Cabinet de Corbie",
+                    reason="première place après l'échéance",
+                    change="accepter jusqu'à demain 09:00",
+                ),
+            ),
+            considered=41,
+            refused_total=12,
+        ),
+        "hold": views.Hold(
+            hold_id=an_id(99),
+            name="Cabinet de Longueau",
+            starts_at=NOW + timedelta(minutes=78),
+            until=NOW + timedelta(seconds=97),
+        ),
+        "engagements": (
+            views.Engagement(
+                kind="appointment",
+                name="Cabinet de Longueau",
+                state="booked",
+                starts_at=NOW + timedelta(minutes=78),
+                handoff="delivered",
+                due_at=NOW + timedelta(minutes=9),
+            ),
+        ),
+        "safety": ("Rappelez si la douleur revient.",),
+    }
+    return views.Orientation(**(given | changes))  # type: ignore[arg-type]
+
+
+def a_board() -> views.Board:
+    def card(number: int, state: str, **given: object) -> views.HandoffCard:
+        base: dict[str, object] = {
+            "id": an_id(number),
+            "case_id": an_id(2),
+            "state": state,
+            "subject": "referral",
+            "acuity": "U1",
+            "receiver": "Urgences, CHU Amiens-Picardie",
+            "requested_at": ago(3),
+            "due_at": NOW + timedelta(minutes=number),
+            "answerable": state in {"requested", "delivered", "seen", "overdue"},
+        }
+        return views.HandoffCard(**(base | given))  # type: ignore[arg-type]
+
+    codes = ("requested", "delivered", "seen", "accepted", "refused", "overdue")
+    return views.Board(
+        columns=tuple(
+            views.Column(code=code, cards=(card(at + 1, code), card(at + 20, code, acuity="U3")))
+            for at, code in enumerate(codes)
+        )
+    )
+
+
+def a_week() -> views.Week:
+    days = tuple(
+        views.WeekDay(
+            label=f"{name} {23 + at} nov.",
+            date=f"2026-11-{23 + at}",
+            today=at == 0,
+            hours=tuple(
+                (
+                    views.WeekSlot(
+                        start=NOW.replace(hour=hour - 1, minute=0),
+                        end=NOW.replace(hour=hour - 1, minute=15),
+                        kind="slot" if hour != 18 else "overbook",
+                        capacity=1,
+                        taken=int((hour + at) % 3 == 0),
+                        gone=hour == 11 and at == 2,
+                    ),
+                )
+                if at < 5 and hour in (9, 10, 11, 17, 18)
+                else ()
+                for hour in range(24)
+            ),
+        )
+        for at, name in enumerate(("lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."))
+    )
+    return views.Week(
+        schedule_id=an_id(50),
+        schedules=(),
+        monday="2026-11-23",
+        previous="2026-11-16",
+        following="2026-11-30",
+        hours=(9, 10, 11, 12, 13, 14, 15, 16, 17, 18),
+        days=days,
+        free=17,
+        taken=8,
+        sequence=4,
+        as_of=ago(50),
+    )
+
+
+def an_incoming() -> tuple[views.Incoming, ...]:
+    return (
+        views.Incoming(
+            id=an_id(60),
+            kind="appointment",
+            starts_at=NOW + timedelta(minutes=40),
+            complaint="Douleur thoracique",
+            patient="M. Exemple, 71 ans",
+            phone="+33612345678",
+            note="Apporte son dernier ECG.",
+            state="booked",
+            handoff="delivered",
+            answerable=True,
+            acuity="U2",
+            due_at=NOW + timedelta(minutes=9),
+        ),
+    )
+
+
+def pages(words: Words) -> dict[str, str]:
+    """Render every page; shared by the tests and by who wants to look at them."""
+    form = views.PublishForm()
+    desk = {
+        "triage": a_triage(),
+        "problem": "",
+        "work": "work.html",
+        "errors": {},
+    }
+    week = {"week": a_week(), "form": form, "errors": {}, "published": "", "problem": ""}
+    return {
+        "login": render.html(
+            "login.html",
+            words,
+            head=a_head("login", label="", tabs=()),
+            accounts=(
+                views.Account(login="operator", label="Ariane Modèle", role="operator"),
+                views.Account(login="physician", label="Dr Denis Exemple", role="physician"),
+                views.Account(login="clinic", label="Cabinet de démonstration", role="clinic"),
+            ),
+            refused=True,
+            next="/",
+        ),
+        "poste": render.html(
+            "desk.html",
+            words,
+            head=a_head(degraded=("nats",)),
+            queue=a_queue(),
+            dossier=a_dossier(),
+            view=an_orientation("poste", kinds=(), hold=None, offers=None),
+            **desk,
+        ),
+        "nouveau": render.html(
+            "desk.html",
+            words,
+            head=a_head(),
+            queue=a_queue(),
+            form=views.CallForm(opened_at=ago(1), place="Amiens"),
+            complaints=(views.Choice(code="chest-pain", label="Douleur thoracique"),),
+            **(desk | {"work": "work_new.html", "errors": {"phone": "required"}}),
+        ),
+        "empty": render.html(
+            "desk.html",
+            words,
+            head=a_head(),
+            queue=views.Queue(page="poste", rows=(), stream="ALL", streams=("ALL",)),
+            **(desk | {"work": "work_empty.html"}),
+        ),
+        "regulation": render.html(
+            "desk.html",
+            words,
+            head=a_head("regulation", role="physician", tabs=("regulation", "poste", "relais")),
+            queue=a_queue("regulation"),
+            dossier=a_dossier(mine=True, state="awaiting_physician"),
+            view=an_orientation(),
+            **desk,
+        ),
+        "relais": render.html("relais.html", words, head=a_head("relais"), board=a_board()),
+        "cabinet": render.html(
+            "cabinet.html",
+            words,
+            head=a_head("cabinet", role="clinic", tabs=("cabinet", "relais")),
+            incoming=an_incoming(),
+            **week,
+        ),
+        "error": render.html("error.html", words, head=a_head(), code="case_missing"),
+    }
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_every_page_renders_in_both_languages(language: str) -> None:
+    for name, page in pages(Words(language=language)).items():
+        assert f'<html lang="{language}"' in page, name
+        assert "<h1" in page, name
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_no_page_holds_a_script_a_style_or_another_origin(language: str) -> None:
+    for name, page in pages(Words(language=language)).items():
+        assert "<style" not in page, name
+        assert " style=" not in page, name
+        assert " onclick" not in page, name
+        assert "<script>" not in page, name
+        assert "hx-on" not in page, name
+        links = [part for part in page.split("http")[1:] if part[:1] in ":s"]
+        assert all(part.startswith("://www.w3.org/2000/svg") for part in links), name
+
+
+def test_what_a_caller_said_is_never_markup() -> None:
+    page = render.html(
+        "desk.html",
+        Words(),
+        head=a_head(),
+        queue=a_queue(complaint=PAYLOAD),
+        dossier=a_dossier(complaint=PAYLOAD, place_detail=PAYLOAD, notes=PAYLOAD),
+        view=an_orientation("poste"),
+        triage=a_triage(),
+        problem="",
+        work="work.html",
+        errors={},
+    )
+    assert "<img" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
