@@ -21,18 +21,6 @@ from triage import cases
 Reaction: TypeAlias = Callable[[Tx, StoredEvent], Awaitable[None]]
 
 
-async def react(tx: Tx, stored: StoredEvent) -> None:
-    """React to one event of the feed, if routing has something to do.
-
-    Args:
-        tx: A transaction of the system; the inbox row commits with it.
-        stored: The event.
-    """
-    reaction = REACTIONS.get(stored.kind)
-    if reaction is not None:
-        await reaction(tx, stored)
-
-
 async def _accepted(tx: Tx, stored: StoredEvent) -> None:
     """Make the receiver responsible; a mirrored diary's appointment is confirmed by it."""
     if not isinstance(stored.event, catalogue.HandoffAccepted):

@@ -16,14 +16,14 @@ CONSUMER: Final = "routing"
 """Name under which routing follows the feed."""
 
 
-def workers(database: Database) -> Mapping[str, Callable[[], Coroutine[Any, Any, Never]]]:
+def workers(database: Database) -> Mapping[str, Callable[[], Coroutine[Any, Any, None]]]:
     """Give routing's tasks by name; each runs for ever and is started again when it fails.
 
     Args:
         database: Pool under `regul_system`.
     """
     return {
-        "reactions": lambda: following.follow(database, CONSUMER, reactions.react),
+        "reactions": lambda: following.follow(database, CONSUMER, reactions.REACTIONS),
         "waiting": lambda: _tick(database, waiting.escalate),
         "lapsed_holds": lambda: _tick(database, holds.tell_lapsed),
     }

@@ -1,0 +1,258 @@
+"""Routes of routing: parse, call one use case, shape the answer.
+
+Refusals are problem+json with a stable code: 403, 404, 409 (`slot_taken` and `slot_withdrawn`
+carry `next_best`), 410 `hold_expired`, 422, 425, 429 `too_many_holds`.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Annotated, Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, Parameter
+
+from directory.snapshot import Snapshot
+from kernel.database import Tx
+from kernel.edge import Edge
+from routing import (
+    answers,
+    appointments,
+    candidates,
+    holds,
+    incoming,
+    offers,
+    outcomes,
+    referrals,
+    waiting,
+)
+from routing.answers import OfferAnswer
+from routing.model import Appointment, Hold, Offer, Referral, WaitingEntry
+
+_OK: Final = 200
+Limit: TypeAlias = Annotated[int, Parameter(ge=1, le=200, description="Length of a page.")]
+After: TypeAlias = Annotated[
+    UUID | None, Parameter(description="Id of the last one of the page before.")
+]
+
+
+class AppointmentPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of appointments, by start."""
+
+    items: tuple[Appointment, ...]
+
+
+class WaitingPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the waiting list, most urgent and soonest due first."""
+
+    items: tuple[WaitingEntry, ...]
+
+
+def _with_id(
+    act: Callable[[Tx], Awaitable[Any]],
+) -> Callable[[Tx], Awaitable[tuple[UUID, Any]]]:
+    """Give what was made together with its id, as `edge.once` wants it."""
+
+    async def made(tx: Tx) -> tuple[UUID, Any]:
+        answer = await act(tx)
+        return answer.id, answer
+
+    return made
+
+
+def _shape(offer: Offer) -> OfferAnswer:
+    constraint = None if offer.places else candidates.constraint(offer.refused)
+    return answers.of_offer(offer, constraint)
+
+
+@post("/offers", summary="Rank places for a disposition", tags=["routing"])
+async def ask_offers(
+    edge: NamedDependency[Edge],
+    snapshot: NamedDependency[Snapshot],
+    data: JSONBody[offers.AskOffers],
+) -> OfferAnswer:
+    """Give ranked places with reasons, and for the near others why not. 404, 422."""
+    offer: Offer = await edge.once_if_keyed(
+        _with_id(lambda tx: offers.rank(tx, edge.actor, snapshot, data)),
+        lambda tx, offer_id: offers.get(tx, edge.actor, offer_id),
+    )
+    return _shape(offer)
+
+
+@get("/offers/{offer_id:uuid}", summary="Read an offer as it was given", tags=["routing"])
+async def read_offer(edge: NamedDependency[Edge], offer_id: UUID) -> OfferAnswer:
+    """Give a former offer. 404 `offer_missing`."""
+    return _shape(await edge.run(lambda tx: offers.get(tx, edge.actor, offer_id)))
+
+
+@post("/holds", summary="Hold a place", tags=["routing"])
+async def place_hold(edge: NamedDependency[Edge], data: JSONBody[holds.PlaceHold]) -> Hold:
+    """Claim a seat for a limited time. 409 `slot_taken` with `next_best`, 429."""
+    hold_s = edge.settings.hold_s
+    held: Hold = await edge.once(
+        _with_id(lambda tx: holds.place(tx, edge.actor, data, hold_s=hold_s)), holds.get
+    )
+    return held
+
+
+@delete("/holds/{hold_id:uuid}", summary="Give a hold back", tags=["routing"], status_code=_OK)
+async def release_hold(edge: NamedDependency[Edge], hold_id: UUID) -> Hold:
+    """Free the seat; repeating it changes nothing. 404, 409 `hold_used`."""
+    return await edge.run(lambda tx: holds.release(tx, edge.actor, hold_id))
+
+
+@post(
+    "/holds/{hold_id:uuid}/extend",
+    summary="Prolong a hold, once",
+    tags=["routing"],
+    status_code=_OK,
+)
+async def extend_hold(edge: NamedDependency[Edge], hold_id: UUID) -> Hold:
+    """Give the hold its time anew. 409 `hold_extended`, 410 `hold_expired`."""
+    hold_s = edge.settings.hold_s
+    held: Hold = await edge.once_if_keyed(
+        _with_id(lambda tx: holds.extend(tx, edge.actor, hold_id, hold_s=hold_s)), holds.get
+    )
+    return held
+
+
+@post("/appointments", summary="Book a held place", tags=["routing"])
+async def book(edge: NamedDependency[Edge], data: JSONBody[appointments.Book]) -> Appointment:
+    """Turn a hold into an appointment. 409 `slot_withdrawn`, 410 `hold_expired`."""
+    booked: Appointment = await edge.once(
+        _with_id(lambda tx: appointments.book(tx, edge.actor, data, edge.keys)),
+        lambda tx, found: appointments.get(tx, edge.actor, found, edge.keys),
+    )
+    return booked
+
+
+@get("/appointments/{appointment_id:uuid}", summary="Read an appointment", tags=["routing"])
+async def read_appointment(edge: NamedDependency[Edge], appointment_id: UUID) -> Appointment:
+    """Give an appointment with what its receiver must know. 404 `appointment_missing`."""
+    return await edge.run(lambda tx: appointments.get(tx, edge.actor, appointment_id, edge.keys))
+
+
+@get("/appointments", summary="A clinic's appointments of a day", tags=["routing"])
+async def list_appointments(
+    edge: NamedDependency[Edge],
+    organisation: UUID,
+    day: date,
+    after: After = None,
+    limit: Limit = 100,
+) -> AppointmentPage:
+    """Give what comes to an organisation on a day of its own calendar. 403."""
+    found = await edge.run(
+        lambda tx: incoming.page(tx, edge.actor, organisation, day, after=after, limit=limit)
+    )
+    return AppointmentPage(items=found)
+
+
+@post(
+    "/appointments/{appointment_id:uuid}/cancel",
+    summary="Call an appointment off",
+    tags=["routing"],
+    status_code=_OK,
+)
+async def cancel_appointment(
+    edge: NamedDependency[Edge], appointment_id: UUID, data: JSONBody[appointments.Cancel]
+) -> Appointment:
+    """Free its seat in the same transaction. 404, 409 `appointment_state`."""
+    gone: Appointment = await edge.once(
+        _with_id(lambda tx: appointments.cancel(tx, edge.actor, appointment_id, data)),
+        lambda tx, found: appointments.get(tx, edge.actor, found, edge.keys),
+    )
+    return gone
+
+
+@post(
+    "/appointments/{appointment_id:uuid}/outcome",
+    summary="Say whether the patient came",
+    tags=["routing"],
+    status_code=_OK,
+)
+async def settle_appointment(
+    edge: NamedDependency[Edge], appointment_id: UUID, data: JSONBody[outcomes.Settle]
+) -> Appointment:
+    """Settle an appointment. 404, 409 `appointment_state`, `appointment_not_begun`."""
+    settled: Appointment = await edge.once_if_keyed(
+        _with_id(lambda tx: outcomes.settle(tx, edge.actor, appointment_id, data)),
+        lambda tx, found: appointments.get(tx, edge.actor, found, edge.keys),
+    )
+    return settled
+
+
+@post("/referrals", summary="Send a referral", tags=["routing"])
+async def send_referral(edge: NamedDependency[Edge], data: JSONBody[referrals.Send]) -> Referral:
+    """Ask a receiver to take the patient, with a deadline. 404, 409 `referral_running`."""
+    sent: Referral = await edge.once(
+        _with_id(lambda tx: referrals.send(tx, edge.actor, data, edge.keys)),
+        lambda tx, found: referrals.get(tx, edge.actor, found, edge.keys),
+    )
+    return sent
+
+
+@get("/referrals/{referral_id:uuid}", summary="Read a referral", tags=["routing"])
+async def read_referral(edge: NamedDependency[Edge], referral_id: UUID) -> Referral:
+    """Give a referral with what its receiver must know. 404 `referral_missing`."""
+    return await edge.run(lambda tx: referrals.get(tx, edge.actor, referral_id, edge.keys))
+
+
+@post(
+    "/referrals/{referral_id:uuid}/outcome",
+    summary="Complete a referral or call it off",
+    tags=["routing"],
+    status_code=_OK,
+)
+async def settle_referral(
+    edge: NamedDependency[Edge], referral_id: UUID, data: JSONBody[referrals.Settle]
+) -> Referral:
+    """Settle a referral. 403, 404, 409 `referral_state`."""
+    settled: Referral = await edge.once_if_keyed(
+        _with_id(lambda tx: referrals.settle(tx, edge.actor, referral_id, data)),
+        lambda tx, found: referrals.get(tx, edge.actor, found, edge.keys),
+    )
+    return settled
+
+
+@post("/waiting-entries", summary="Put a need on the waiting list", tags=["routing"])
+async def enter_waiting(edge: NamedDependency[Edge], data: JSONBody[waiting.Enter]) -> WaitingEntry:
+    """Give a need without a place an owner and a deadline. 404, 409 `already_waiting`."""
+    entry: WaitingEntry = await edge.once(
+        _with_id(lambda tx: waiting.enter(tx, edge.actor, data)),
+        lambda tx, found: waiting.get(tx, edge.actor, found),
+    )
+    return entry
+
+
+@get("/waiting-entries", summary="The waiting list", tags=["routing"])
+async def list_waiting(
+    edge: NamedDependency[Edge],
+    state: Literal["waiting", "placed", "closed"] = "waiting",
+    after: After = None,
+    limit: Limit = 100,
+) -> WaitingPage:
+    """Give who waits in the actor's territory, most urgent and soonest due first."""
+    found = await edge.run(lambda tx: waiting.page(tx, edge.actor, state, after=after, limit=limit))
+    return WaitingPage(items=found)
+
+
+ROUTES: Final = [
+    ask_offers,
+    read_offer,
+    place_hold,
+    release_hold,
+    extend_hold,
+    book,
+    read_appointment,
+    list_appointments,
+    cancel_appointment,
+    settle_appointment,
+    send_referral,
+    read_referral,
+    settle_referral,
+    enter_waiting,
+    list_waiting,
+]
+"""All routes of the room, mounted under /api/v1."""
