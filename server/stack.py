@@ -21,7 +21,7 @@ from server.child_command import ChildCommand, WorkerCommand
 from server.layout import LOOPBACK, Layout
 from server.nats_server import NatsServer
 from server.postgres_server import PostgresServer
-from server.supervisor import Supervisor, tell
+from server.supervisor import Service, Supervisor, tell
 
 EMBEDDED: Final = ("postgres", "nats")
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
@@ -177,16 +177,23 @@ class Stack:
         await self.supervisor.add(child)
 
     async def _start_service(self) -> None:
-        if self._wanted["worker"]:
-            worker = WorkerCommand("worker", ["work"], layout=self.layout, env=self.environment)
-            await self.supervisor.add(worker)
         if self._wanted["api"]:
-            port = self.layout.port("api", self._ports["api"])
-            self.base_url = f"http://{LOOPBACK}:{port}"
-            api = ChildCommand(
-                "api", ["serve"], layout=self.layout, env=self.environment, port=port
-            )
-            await self.supervisor.add(api)
+            self.base_url = f"http://{LOOPBACK}:{self.layout.port('api', self._ports['api'])}"
+        layout, env = self.layout, self.environment
+        children: list[Service] = []
+        if self._wanted["worker"]:
+            children.append(WorkerCommand("worker", ["work"], layout=layout, env=env))
+        if self._wanted["api"]:
+            port = int(self.base_url.rpartition(":")[2])
+            children.append(ChildCommand("api", ["serve"], layout=layout, env=env, port=port))
+        await self._add_all(children)
+
+    async def _add_all(self, services: Sequence[Service]) -> None:
+        """Start services side by side; the first failure counts once all have ended."""
+        adding = [self.supervisor.add(service) for service in services]
+        for outcome in await asyncio.gather(*adding, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
 
     async def _start(self) -> None:
         ensure_master(self.layout.keys / "master.key")
@@ -196,11 +203,7 @@ class Stack:
             )
         if not self._environ.get("NATS_URL"):
             self.nats = NatsServer(self.layout, port=self._ports["nats"])
-        servers = [server for server in (self.nats, self.postgres) if server is not None]
-        adding = [self.supervisor.add(server) for server in servers]
-        for outcome in await asyncio.gather(*adding, return_exceptions=True):
-            if outcome is not None:
-                raise outcome
+        await self._add_all([one for one in (self.nats, self.postgres) if one is not None])
         if self.postgres is None:
             self.dsn = await prepare_external(self._environ["DATABASE_URL"], self.layout)
         else:
