@@ -137,15 +137,15 @@ create function events.outbox_record(o events.outbox) returns text language sql 
 $$;
 
 -- The one rule of who receives what: the wish, and what the subscriber may see at this moment.
-create function events.in_scope(s events.subscription, o events.outbox, a kernel.actor)
+create function events.in_scope(s events.subscription, o events.outbox)
 returns boolean language sql stable as $$
     select o.kind = any (s.kinds)
         and (s.territory_id is null or s.territory_id = o.territory_id)
         and (s.organisation_id is null or s.organisation_id = any (o.organisation_ids))
         and (s.care_service_id is null or s.care_service_id::text = o.payload ->> 'care_service_id')
-        and a.active
-        and coalesce(a.territory_id = o.territory_id or a.organisation_ids && o.organisation_ids,
-            a.organisation_ids && o.organisation_ids)
+        and exists (select from kernel.actor a
+            where a.id = s.actor_id and a.active
+              and (a.territory_id = o.territory_id or a.organisation_ids && o.organisation_ids))
 $$;
 
 alter table events.outbox enable row level security;
@@ -173,6 +173,7 @@ create policy delivery_scope on events.delivery for select to regul_app
 
 grant select on events.outbox, events.position, events.epoch to regul_app, regul_system;
 grant select, delete on events.pending to regul_system;
+grant select on events.pending to regul_app;
 grant insert on events.position, events.epoch to regul_system;
 grant select, insert on events.subscription to regul_app, regul_system;
 grant update (active, from_position, last_number) on events.subscription to regul_system;

@@ -1,0 +1,295 @@
+"""Routes of handoffs, subscriptions and the live feed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from events import cloudevents, handoffs, subscriptions
+from events.cloudevents import CloudEvent
+from events.live import Hub
+from events.model import Handoff, State
+from events.subscriptions import NewSubscription, Subscription
+from kernel import errors
+from kernel.actor import require
+from kernel.database import Tx
+from kernel.edge import Edge
+from kernel.inputs import Code
+
+LONGEST_STREAM_S: Final = 900.0
+"""A live stream ends then; the client comes back, and its rights are looked up again."""
+RETRY_MS: Final = 500
+_PAGE: Final = 100
+_LONGEST_POSITION: Final = 18
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who looked or accepted.
+
+    Attributes:
+        person: The human behind a partner's system, by that system's identifier; systems must
+            name one, people who signed in need not.
+    """
+
+    person: Code | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who refused, and why.
+
+    Attributes:
+        reason: Code.
+        person: As in `Answer`.
+    """
+
+    reason: Code
+    person: Code | None = None
+
+
+class HandoffPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of handoffs, oldest first.
+
+    Attributes:
+        handoffs: The page.
+        after: Pass it as `after` for the next page; none at the end.
+    """
+
+    handoffs: Sequence[Handoff]
+    after: UUID | None
+
+
+class SubscriptionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """All subscriptions of an actor, oldest first."""
+
+    subscriptions: Sequence[Subscription]
+
+
+class EventPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a subscription's events, by number."""
+
+    events: Sequence[CloudEvent]
+
+
+@get("/handoffs", operation_id="ListHandoffs")
+async def list_handoffs(
+    edge: NamedDependency[Edge],
+    state: State | None = None,
+    after: UUID | None = None,
+    limit: Limit = _PAGE,
+) -> HandoffPage:
+    """List the handoffs the actor may see; those to its organisations count as delivered now.
+
+    Args:
+        edge: The request.
+        state: Only these.
+        after: Id of the last one of the page before.
+        limit: At most 200.
+    """
+    found = await edge.run(lambda tx: handoffs.page(tx, edge.actor, state, after, limit))
+    return HandoffPage(handoffs=found, after=found[-1].id if len(found) == limit else None)
+
+
+@get("/handoffs/{handoff_id:uuid}", operation_id="GetHandoff")
+async def get_handoff(edge: NamedDependency[Edge], handoff_id: UUID) -> Handoff:
+    """Read one handoff; read by its receiver it counts as delivered. 404 `handoff_missing`.
+
+    Args:
+        edge: The request.
+        handoff_id: Which.
+    """
+    return await edge.run(lambda tx: handoffs.get(tx, edge.actor, handoff_id))
+
+
+@post("/handoffs/{handoff_id:uuid}/seen", operation_id="SeeHandoff", status_code=200)
+async def see_handoff(
+    edge: NamedDependency[Edge], handoff_id: UUID, data: JSONBody[Answer]
+) -> Handoff:
+    """Say that a named human looked at it. 409 `handoff_state`; needs Idempotency-Key.
+
+    Args:
+        edge: The request.
+        handoff_id: Which.
+        data: Who.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Handoff]:
+        seen = await handoffs.see(tx, edge.actor, handoff_id, person=data.person)
+        return seen.id, seen
+
+    return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
+
+
+@post(
+    "/handoffs/{handoff_id:uuid}/acknowledgements",
+    operation_id="AcknowledgeHandoff",
+    status_code=200,
+)
+async def acknowledge_handoff(
+    edge: NamedDependency[Edge], handoff_id: UUID, data: JSONBody[Answer]
+) -> Handoff:
+    """Take responsibility as a named human. 409 `handoff_state`; needs Idempotency-Key.
+
+    Args:
+        edge: The request.
+        handoff_id: Which.
+        data: Who.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Handoff]:
+        accepted = await handoffs.accept(tx, edge.actor, handoff_id, person=data.person)
+        return accepted.id, accepted
+
+    return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
+
+
+@post("/handoffs/{handoff_id:uuid}/refusals", operation_id="RefuseHandoff", status_code=200)
+async def refuse_handoff(
+    edge: NamedDependency[Edge], handoff_id: UUID, data: JSONBody[Refusal]
+) -> Handoff:
+    """Refuse with a reason; the sender keeps the patient. 409 `handoff_state`.
+
+    Args:
+        edge: The request.
+        handoff_id: Which.
+        data: Who and why.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Handoff]:
+        refused = await handoffs.refuse(tx, edge.actor, handoff_id, data.reason, person=data.person)
+        return refused.id, refused
+
+    return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
+
+
+@post("/subscriptions", operation_id="Subscribe")
+async def subscribe(edge: NamedDependency[Edge], data: JSONBody[NewSubscription]) -> Subscription:
+    """Subscribe to kinds of events in a scope. 422 `kind_unknown`, `delivery_not_supported`.
+
+    Args:
+        edge: The request.
+        data: The wish.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Subscription]:
+        made = await subscriptions.create(tx, edge.actor, data)
+        return made.id, made
+
+    return await edge.once_if_keyed(act, lambda tx, one: subscriptions.get(tx, edge.actor, one))
+
+
+@get("/subscriptions", operation_id="ListSubscriptions")
+async def list_subscriptions(edge: NamedDependency[Edge]) -> SubscriptionPage:
+    """List the actor's own subscriptions.
+
+    Args:
+        edge: The request.
+    """
+    found = await edge.run(lambda tx: subscriptions.page(tx, edge.actor))
+    return SubscriptionPage(subscriptions=found)
+
+
+@get("/subscriptions/{subscription_id:uuid}", operation_id="GetSubscription")
+async def get_subscription(edge: NamedDependency[Edge], subscription_id: UUID) -> Subscription:
+    """Read a subscription and where it stands. 404 `subscription_missing`.
+
+    Args:
+        edge: The request.
+        subscription_id: Which.
+    """
+    return await edge.run(lambda tx: subscriptions.get(tx, edge.actor, subscription_id))
+
+
+@get("/subscriptions/{subscription_id:uuid}/events", operation_id="ListSubscriptionEvents")
+async def list_subscription_events(
+    edge: NamedDependency[Edge],
+    subscription_id: UUID,
+    after: Number = 0,
+    limit: Limit = _PAGE,
+) -> EventPage:
+    """Read events by number from the record: the repair of a gap, or a replay.
+
+    Args:
+        edge: The request.
+        subscription_id: Which.
+        after: Number before the first one wanted.
+        limit: At most 200.
+    """
+    found = await edge.run(
+        lambda tx: subscriptions.events(
+            tx, edge.actor, subscription_id, edge.keys, after=after, limit=limit
+        )
+    )
+    return EventPage(events=found)
+
+
+@get("/events", operation_id="FollowEvents")
+async def follow_events(
+    edge: NamedDependency[Edge], live: NamedDependency[Hub], request: Request[Any, Any, Any]
+) -> ServerSentEvent:
+    """Follow what the actor may see as server-sent events; `id` is the position.
+
+    The header Last-Event-ID (or `?after=`) goes on after a position; without it only what comes
+    is sent. `reconnect` asks the client to come back. 400 `last_event_id_unusable`.
+
+    Args:
+        edge: The request.
+        live: The process' live feed.
+        request: For the header.
+    """
+    require(edge.actor, "event.read")
+    after = _position(request.headers.get("last-event-id") or request.query_params.get("after"))
+    drain: asyncio.Event = request.app.state.drain
+    return ServerSentEvent(_messages(edge, live, after, drain), retry_duration=RETRY_MS)
+
+
+async def _messages(
+    edge: Edge, live: Hub, after: int | None, drain: asyncio.Event
+) -> AsyncIterator[ServerSentEventMessage]:
+    actor = edge.actor
+    recipient = subscriptions.recipient_of(actor) or actor.id
+    loop = asyncio.get_running_loop()
+    until = loop.time() + LONGEST_STREAM_S
+    yield ServerSentEventMessage(comment="live")
+    async for page in live.follow(actor, after, drain):
+        for event in page:
+            told = cloudevents.envelope(event, event.position, recipient, edge.keys)
+            yield ServerSentEventMessage(
+                data=cloudevents.encode(told).decode(), event=event.kind, id=str(event.position)
+            )
+        if not page:
+            yield ServerSentEventMessage(comment="live")
+        if loop.time() > until:
+            break
+    yield ServerSentEventMessage(event="reconnect", data="", retry=RETRY_MS)
+
+
+def _position(text: str | None) -> int | None:
+    if text is None or not text:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > _LONGEST_POSITION:
+        code = "last_event_id_unusable"
+        raise errors.Malformed(code, "Last-Event-ID is the position of an event.")
+    return int(text)
+
+
+ROUTES: Final = [
+    list_handoffs,
+    get_handoff,
+    see_handoff,
+    acknowledge_handoff,
+    refuse_handoff,
+    subscribe,
+    list_subscriptions,
+    get_subscription,
+    list_subscription_events,
+    follow_events,
+]

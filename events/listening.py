@@ -1,0 +1,124 @@
+"""One LISTEN per process: wake-ups without polling; a lost wake-up costs a second, never more."""
+
+import asyncio
+import contextlib
+import weakref
+from typing import Final
+
+import asyncpg
+
+from kernel import errors
+from kernel.database import Database, Tx
+from kernel.telemetry import logger
+
+APPENDED: Final = "regul_feed"
+"""Rung by each process after its commits."""
+SEQUENCED: Final = "regul_position"
+"""Rung by the sequencer, once a batch."""
+IDLE_S: Final = 1.0
+"""How long anybody waits without a bell; nothing looks more often while idle."""
+_AGAIN_S: Final = 0.5
+
+
+class Bell:
+    """What one follower waits on."""
+
+    def __init__(self) -> None:
+        """Begin silent."""
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the follower; returns at once."""
+        self._rung.set()
+
+    async def wait(self, timeout_s: float = IDLE_S) -> bool:
+        """Wait for the next ring, or for the time to pass.
+
+        Args:
+            timeout_s: Seconds.
+
+        Returns:
+            Whether it rang.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), timeout_s)
+        rang = self._rung.is_set()
+        self._rung.clear()
+        return rang
+
+
+class Listener:
+    """Holds the process' one listening connection and rings the bells."""
+
+    def __init__(self, database: Database) -> None:
+        """Prepare; `run` listens.
+
+        Args:
+            database: Any pool; one of its connections is kept.
+        """
+        self._database = database
+        self._bells: weakref.WeakSet[Bell] = weakref.WeakSet()
+
+    def bell(self) -> Bell:
+        """Make a bell that rings on both channels.
+
+        Returns:
+            The bell; it is forgotten when the caller forgets it.
+        """
+        bell = Bell()
+        self._bells.add(bell)
+        return bell
+
+    async def run(self) -> None:
+        """Listen for as long as the process lives; a database that is away is waited for."""
+        while True:
+            try:
+                async with self._database.plain() as connection:
+                    await self._listen(connection)
+            except errors.Unavailable:
+                logger().warning("database.away", worker="listener")
+                await asyncio.sleep(_AGAIN_S)
+
+    async def _listen(self, connection: Tx) -> None:
+        lost = asyncio.Event()
+
+        def ring(*_: object) -> None:
+            self._ring()
+
+        def end(_: object) -> None:
+            lost.set()
+
+        connection.add_termination_listener(end)
+        try:
+            for channel in (APPENDED, SEQUENCED):
+                await connection.add_listener(channel, ring)
+            self._ring()
+            await lost.wait()
+        finally:
+            connection.remove_termination_listener(end)
+            if not connection.is_closed():
+                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                    for channel in (APPENDED, SEQUENCED):
+                        await connection.remove_listener(channel, ring)
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.ring()
+
+
+def shared(database: Database) -> Listener:
+    """Give the one listener of a pool; who assembles the process runs it.
+
+    Args:
+        database: The pool.
+
+    Returns:
+        The same listener at each call. Its bells fall back to `IDLE_S` while nobody runs it.
+    """
+    known = _LISTENERS.get(database)
+    if known is None:
+        known = _LISTENERS[database] = Listener(database)
+    return known
+
+
+_LISTENERS: Final[weakref.WeakKeyDictionary[Database, Listener]] = weakref.WeakKeyDictionary()

@@ -1,0 +1,71 @@
+"""Fixtures of the events room: a small world and a connected bus."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest_asyncio
+
+from events.jetstream import Bus
+from kernel import actor, identity, ids
+from kernel.actor import Actor, Role
+from kernel.database import Database
+from tests.integration.events.world import World, key_of
+
+
+@pytest_asyncio.fixture
+async def world(system_database: Database) -> World:
+    territory, first, second = ids.uuid7(), ids.uuid7(), ids.uuid7()
+
+    def staff(role: Role) -> Actor:
+        return Actor(id=ids.uuid7(), role=role, territory_id=territory)
+
+    def outside(role: Role, organisation: UUID) -> Actor:
+        return Actor(id=ids.uuid7(), role=role, organisation_ids=(organisation,))
+
+    made = World(
+        territory_id=territory,
+        organisations=(first, second),
+        care_service_id=ids.uuid7(),
+        physician=staff(Role.PHYSICIAN),
+        supervisor=staff(Role.SUPERVISOR),
+        clinic=outside(Role.CLINIC, first),
+        other_clinic=outside(Role.CLINIC, second),
+        partner=outside(Role.PARTNER, first),
+        other_partner=outside(Role.PARTNER, second),
+    )
+    async with system_database.transaction(actor.system()) as tx:
+        await tx.execute(
+            "insert into kernel.territory values ($1, 'T', 'T', 'Europe/Paris', 'FR')", territory
+        )
+        for one in (
+            made.physician,
+            made.supervisor,
+            made.clinic,
+            made.other_clinic,
+            made.partner,
+            made.other_partner,
+        ):
+            await tx.execute(
+                "insert into kernel.actor (id, role, territory_id, organisation_ids, label,"
+                " api_key_hash) values ($1, $2, $3, $4, 'x', $5)",
+                one.id,
+                one.role.value,
+                one.territory_id,
+                list(one.organisation_ids),
+                identity.digest(key_of(one)),
+            )
+    return made
+
+
+@pytest_asyncio.fixture
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
+    """Give a connected bus."""
+    made = Bus(nats_url, "test")
+    task = asyncio.create_task(made.run())
+    async with asyncio.timeout(10):
+        while not made.connected:
+            await asyncio.sleep(0.01)
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
