@@ -104,13 +104,23 @@ begin
     if found then
         return v_number;
     end if;
-    update directory.seat s set state = 'held', claim = p_claim, until = kernel.regul_now() + p_for
-    where s.slot_id = p_slot and s.number = (
-        select t.number from directory.seat t
-        where t.slot_id = p_slot and (t.state = 'free' or (t.state = 'held' and t.until <= v_now))
-        order by t.number limit 1 for update)
-        and (s.state = 'free' or (s.state = 'held' and s.until <= v_now))
-    returning s.number into v_number;
+    -- Each round waits for one seat; when that one was taken another may have come free meanwhile.
+    while exists (
+        select from directory.seat t
+        where t.slot_id = p_slot
+            and (t.state = 'free' or (t.state = 'held' and t.until <= kernel.regul_now())))
+    loop
+        update directory.seat s
+        set state = 'held', claim = p_claim, until = kernel.regul_now() + p_for
+        where s.slot_id = p_slot and s.number = (
+            select t.number from directory.seat t
+            where t.slot_id = p_slot
+                and (t.state = 'free' or (t.state = 'held' and t.until <= kernel.regul_now()))
+            order by t.number limit 1 for update)
+            and (s.state = 'free' or (s.state = 'held' and s.until <= kernel.regul_now()))
+        returning s.number into v_number;
+        exit when found;
+    end loop;
     return v_number;
 end $$;
 
