@@ -16,14 +16,9 @@ import sysconfig
 from pathlib import Path
 from typing import Final
 
+from events import nkeys
 from server.layout import LOOPBACK, Layout, reachable
-from server.nats_config import (
-    SERVICE_USER,
-    NatsConfig,
-    account_public_key,
-    config_text,
-    new_account_seed,
-)
+from server.nats_config import SERVICE_USER, NatsConfig, config_text
 from server.process import Process, stop_left_over
 from server.refusal import Refusal
 
@@ -115,7 +110,7 @@ class NatsServer:
         """Give the file of the account seed that signs partners' tokens (0600)."""
         path = self._layout.keys / "nats-account.seed"
         if not path.exists():
-            self._layout.keep(path, new_account_seed())
+            self._layout.keep(path, nkeys.new_seed())
         return path
 
     @property
@@ -130,7 +125,7 @@ class NatsServer:
             store=str(self._directory / "store"),
             pid_file=str(self._directory / "nats.pid"),
             password=self._password,
-            issuer=account_public_key(self.seed_file.read_text("ascii").strip()),
+            issuer=nkeys.Signer(self.seed_file.read_text("ascii")).public_key,
         )
         self._layout.keep(self._config, config_text(config))
         self._layout.give(self._config)

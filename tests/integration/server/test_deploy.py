@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from server.nats_config import (
-    NatsConfig,
-    account_key,
-    account_public_key,
-    config_text,
-    new_account_seed,
-)
+from events.nkeys import Signer, new_seed
+from server.nats_config import NatsConfig, config_text
 from server.nats_server import find_binary
 from tests.conftest import Servers
 
@@ -41,7 +36,7 @@ def test_nats_server_accepts_the_embedded_configuration(tmp_path: Path, password
         store=str(tmp_path / "a store"),
         pid_file=str(tmp_path / "nats.pid"),
         password=password,
-        issuer=account_public_key(new_account_seed()),
+        issuer=Signer(new_seed()).public_key,
     )
     (tmp_path / "nats.conf").write_text(config_text(config))
     told = accepted(tmp_path / "nats.conf")
@@ -49,7 +44,7 @@ def test_nats_server_accepts_the_embedded_configuration(tmp_path: Path, password
 
 
 def test_nats_server_accepts_the_deployed_configuration() -> None:
-    issuer = account_public_key(new_account_seed())
+    issuer = Signer(new_seed()).public_key
     env = {"REGUL_NATS_PASSWORD": "secret", "REGUL_CALLOUT_ISSUER": issuer}
     told = accepted(ROOT / "deploy" / "nats.conf", **env)
     assert told.returncode == 0, told.stderr
@@ -61,21 +56,6 @@ def test_both_configurations_sync_every_message_and_let_nobody_in_anonymously() 
         assert "sync_interval: always" in text
         assert "no_auth_user" not in text
         assert "mqtt" not in text
-
-
-def test_an_account_seed_is_an_nkey_and_gives_its_public_half() -> None:
-    seed = new_account_seed()
-    assert seed.startswith("SA")
-    assert account_public_key(seed).startswith("A")
-    assert len(account_public_key(seed)) == 56
-    assert account_key(seed).sign(b"x") == account_key(seed).sign(b"x")
-
-
-def test_a_damaged_account_seed_is_refused() -> None:
-    seed = new_account_seed()
-    damaged = seed[:20] + ("A" if seed[20] != "A" else "B") + seed[21:]
-    with pytest.raises(ValueError, match="not an account seed"):
-        account_key(damaged)
 
 
 async def test_a_stranger_is_not_let_in(servers: Servers) -> None:
