@@ -176,6 +176,22 @@ async def get(tx: Tx, actor: Actor, offer_id: UUID) -> Offer:
     return _offer(row)
 
 
+async def last(tx: Tx, actor: Actor, disposition_id: UUID) -> Offer | None:
+    """Read the newest offer for a disposition as it was given.
+
+    Args:
+        tx: The transaction.
+        actor: Who reads.
+        disposition_id: The disposition.
+
+    Returns:
+        The offer, or None when none was asked for.
+    """
+    require(actor, "offer.rank")
+    offer_id = await tx.fetchval(SELECT_LAST, disposition_id)
+    return None if offer_id is None else await get(tx, actor, offer_id)
+
+
 async def next_best(
     tx: Tx, offer_id: UUID | None, disposition_id: UUID, lost_slot_id: UUID
 ) -> Place | None:
@@ -320,6 +336,9 @@ from routing.offer where id = $1
 """
 SELECT_CHOICES: Final = """
 select places, spare, refused from routing.offer where id = $1
+"""
+SELECT_LAST: Final = """
+select id from routing.offer where disposition_id = $1 order by id desc limit 1
 """
 SELECT_LAST_CHOICES: Final = """
 select places, spare, refused from routing.offer
