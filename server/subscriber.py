@@ -22,6 +22,7 @@ from server.replay_ledger import Inbox, NumberedEvent
 STREAM: Final = "OUT"
 BATCH: Final = 100
 FETCH_S: Final = 0.5
+TYPE_PREFIX: Final = "regul."
 PAUSE_S: Final = 0.2
 CONNECT_S: Final = 2
 PAGE: Final = 200
@@ -38,8 +39,8 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     type: str
+    number: int
     subject: str = ""
-    number: int = 0
     correlationid: str = ""
     data: dict[str, Any] = {}
 
@@ -59,7 +60,7 @@ def noted(event: CloudEvent) -> NumberedEvent:
     return NumberedEvent(
         number=event.number,
         id=event.id,
-        kind=event.type,
+        kind=event.type.removeprefix(TYPE_PREFIX),
         subject=event.correlationid or event.subject,
     )
 

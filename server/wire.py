@@ -1,0 +1,99 @@
+"""What the API answers, as far as `replay`, `demo` and their kin read it: thin structs of our own.
+
+They are written from the outside on purpose: a field that a room renames breaks these commands,
+as it would break a partner.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything that was made: its id."""
+
+    id: UUID
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A case file."""
+
+    id: UUID
+    state: str
+    acuity_proposed: str | None = None
+    responsible_actor_id: UUID | None = None
+    responsible_organisation_id: UUID | None = None
+
+
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """One place of an offer."""
+
+    care_service_id: UUID
+    organisation_id: UUID
+    kind: str
+    slot_id: UUID | None = None
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """Ranked places."""
+
+    id: UUID
+    places: list[Offered]
+    considered: int = 0
+    refused_total: int = 0
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim for a short time."""
+
+    id: UUID
+    slot_id: UUID
+    until: datetime
+
+
+class Appointment(msgspec.Struct, frozen=True, kw_only=True):
+    """A confirmed meeting."""
+
+    id: UUID
+    case_id: UUID
+    slot_id: UUID
+    seat: int
+    state: str
+    handoff_id: UUID | None = None
+
+
+class Referral(msgspec.Struct, frozen=True, kw_only=True):
+    """A request without fixed time."""
+
+    id: UUID
+    case_id: UUID
+    state: str
+    due_at: datetime
+    handoff_id: UUID | None = None
+
+
+class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A need without a place."""
+
+    id: UUID
+    owner_id: UUID
+    deadline: datetime
+    constraint: str
+
+
+class Handoff(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease of responsibility."""
+
+    id: UUID
+    state: str
+    case_id: UUID
+    subject_id: UUID
+    acknowledgement_required: bool = True
+
+
+class Handoffs(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of handoffs."""
+
+    handoffs: list[Handoff]
+    after: UUID | None = None
