@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from events import cloudevents, handoffs, subscriptions
@@ -82,24 +82,24 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
 @get("/handoffs", operation_id="ListHandoffs")
 async def list_handoffs(
     edge: NamedDependency[Edge],
-    state: State | None = None,
-    after: UUID | None = None,
-    limit: Limit = _PAGE,
+    in_state: Annotated[State | None, QueryParameter(name="state")] = None,
+    after: FromQuery[UUID | None] = None,
+    limit: FromQuery[Limit] = _PAGE,
 ) -> HandoffPage:
     """List the handoffs the actor may see; those to its organisations count as delivered now.
 
     Args:
         edge: The request.
-        state: Only these.
+        in_state: Only these; `state` in the query.
         after: Id of the last one of the page before.
         limit: At most 200.
     """
-    found = await edge.run(lambda tx: handoffs.page(tx, edge.actor, state, after, limit))
+    found = await edge.run(lambda tx: handoffs.page(tx, edge.actor, in_state, after, limit))
     return HandoffPage(handoffs=found, after=found[-1].id if len(found) == limit else None)
 
 
 @get("/handoffs/{handoff_id:uuid}", operation_id="GetHandoff")
-async def get_handoff(edge: NamedDependency[Edge], handoff_id: UUID) -> Handoff:
+async def get_handoff(edge: NamedDependency[Edge], handoff_id: FromPath[UUID]) -> Handoff:
     """Read one handoff; read by its receiver it counts as delivered. 404 `handoff_missing`.
 
     Args:
@@ -111,7 +111,7 @@ async def get_handoff(edge: NamedDependency[Edge], handoff_id: UUID) -> Handoff:
 
 @post("/handoffs/{handoff_id:uuid}/seen", operation_id="SeeHandoff", status_code=200)
 async def see_handoff(
-    edge: NamedDependency[Edge], handoff_id: UUID, data: JSONBody[Answer]
+    edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Answer]
 ) -> Handoff:
     """Say that a named human looked at it. 409 `handoff_state`; needs Idempotency-Key.
 
@@ -134,7 +134,7 @@ async def see_handoff(
     status_code=200,
 )
 async def acknowledge_handoff(
-    edge: NamedDependency[Edge], handoff_id: UUID, data: JSONBody[Answer]
+    edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Answer]
 ) -> Handoff:
     """Take responsibility as a named human. 409 `handoff_state`; needs Idempotency-Key.
 
@@ -153,7 +153,7 @@ async def acknowledge_handoff(
 
 @post("/handoffs/{handoff_id:uuid}/refusals", operation_id="RefuseHandoff", status_code=200)
 async def refuse_handoff(
-    edge: NamedDependency[Edge], handoff_id: UUID, data: JSONBody[Refusal]
+    edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Refusal]
 ) -> Handoff:
     """Refuse with a reason; the sender keeps the patient. 409 `handoff_state`.
 
@@ -198,7 +198,9 @@ async def list_subscriptions(edge: NamedDependency[Edge]) -> SubscriptionPage:
 
 
 @get("/subscriptions/{subscription_id:uuid}", operation_id="GetSubscription")
-async def get_subscription(edge: NamedDependency[Edge], subscription_id: UUID) -> Subscription:
+async def get_subscription(
+    edge: NamedDependency[Edge], subscription_id: FromPath[UUID]
+) -> Subscription:
     """Read a subscription and where it stands. 404 `subscription_missing`.
 
     Args:
@@ -211,9 +213,9 @@ async def get_subscription(edge: NamedDependency[Edge], subscription_id: UUID) -
 @get("/subscriptions/{subscription_id:uuid}/events", operation_id="ListSubscriptionEvents")
 async def list_subscription_events(
     edge: NamedDependency[Edge],
-    subscription_id: UUID,
-    after: Number = 0,
-    limit: Limit = _PAGE,
+    subscription_id: FromPath[UUID],
+    after: FromQuery[Number] = 0,
+    limit: FromQuery[Limit] = _PAGE,
 ) -> EventPage:
     """Read events by number from the record: the repair of a gap, or a replay.
 

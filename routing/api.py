@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from directory.snapshot import Snapshot
 from kernel.database import Tx
@@ -32,9 +32,9 @@ from routing.answers import OfferAnswer
 from routing.model import Appointment, Hold, Offer, Referral, WaitingEntry
 
 _OK: Final = 200
-Limit: TypeAlias = Annotated[int, Parameter(ge=1, le=200, description="Length of a page.")]
+Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=200, description="Length of a page.")]
 After: TypeAlias = Annotated[
-    UUID | None, Parameter(description="Id of the last one of the page before.")
+    UUID | None, QueryParameter(description="Id of the last one of the page before.")
 ]
 
 
@@ -82,7 +82,7 @@ async def ask_offers(
 
 
 @get("/offers/{offer_id:uuid}", summary="Read an offer as it was given", tags=["routing"])
-async def read_offer(edge: NamedDependency[Edge], offer_id: UUID) -> OfferAnswer:
+async def read_offer(edge: NamedDependency[Edge], offer_id: FromPath[UUID]) -> OfferAnswer:
     """Give a former offer. 404 `offer_missing`."""
     return _shape(await edge.run(lambda tx: offers.get(tx, edge.actor, offer_id)))
 
@@ -98,7 +98,7 @@ async def place_hold(edge: NamedDependency[Edge], data: JSONBody[holds.PlaceHold
 
 
 @delete("/holds/{hold_id:uuid}", summary="Give a hold back", tags=["routing"], status_code=_OK)
-async def release_hold(edge: NamedDependency[Edge], hold_id: UUID) -> Hold:
+async def release_hold(edge: NamedDependency[Edge], hold_id: FromPath[UUID]) -> Hold:
     """Free the seat; repeating it changes nothing. 404, 409 `hold_used`."""
     return await edge.run(lambda tx: holds.release(tx, edge.actor, hold_id))
 
@@ -109,7 +109,7 @@ async def release_hold(edge: NamedDependency[Edge], hold_id: UUID) -> Hold:
     tags=["routing"],
     status_code=_OK,
 )
-async def extend_hold(edge: NamedDependency[Edge], hold_id: UUID) -> Hold:
+async def extend_hold(edge: NamedDependency[Edge], hold_id: FromPath[UUID]) -> Hold:
     """Give the hold its time anew. 409 `hold_extended`, 410 `hold_expired`."""
     hold_s = edge.settings.hold_s
     held: Hold = await edge.once_if_keyed(
@@ -129,7 +129,9 @@ async def book(edge: NamedDependency[Edge], data: JSONBody[appointments.Book]) -
 
 
 @get("/appointments/{appointment_id:uuid}", summary="Read an appointment", tags=["routing"])
-async def read_appointment(edge: NamedDependency[Edge], appointment_id: UUID) -> Appointment:
+async def read_appointment(
+    edge: NamedDependency[Edge], appointment_id: FromPath[UUID]
+) -> Appointment:
     """Give an appointment with what its receiver must know. 404 `appointment_missing`."""
     return await edge.run(lambda tx: appointments.get(tx, edge.actor, appointment_id, edge.keys))
 
@@ -156,7 +158,7 @@ async def list_appointments(
     status_code=_OK,
 )
 async def cancel_appointment(
-    edge: NamedDependency[Edge], appointment_id: UUID, data: JSONBody[appointments.Cancel]
+    edge: NamedDependency[Edge], appointment_id: FromPath[UUID], data: JSONBody[appointments.Cancel]
 ) -> Appointment:
     """Free its seat in the same transaction. 404, 409 `appointment_state`."""
     gone: Appointment = await edge.once(
@@ -173,7 +175,7 @@ async def cancel_appointment(
     status_code=_OK,
 )
 async def settle_appointment(
-    edge: NamedDependency[Edge], appointment_id: UUID, data: JSONBody[outcomes.Settle]
+    edge: NamedDependency[Edge], appointment_id: FromPath[UUID], data: JSONBody[outcomes.Settle]
 ) -> Appointment:
     """Settle an appointment. 404, 409 `appointment_state`, `appointment_not_begun`."""
     settled: Appointment = await edge.once_if_keyed(
@@ -194,7 +196,7 @@ async def send_referral(edge: NamedDependency[Edge], data: JSONBody[referrals.Se
 
 
 @get("/referrals/{referral_id:uuid}", summary="Read a referral", tags=["routing"])
-async def read_referral(edge: NamedDependency[Edge], referral_id: UUID) -> Referral:
+async def read_referral(edge: NamedDependency[Edge], referral_id: FromPath[UUID]) -> Referral:
     """Give a referral with what its receiver must know. 404 `referral_missing`."""
     return await edge.run(lambda tx: referrals.get(tx, edge.actor, referral_id, edge.keys))
 
@@ -206,7 +208,7 @@ async def read_referral(edge: NamedDependency[Edge], referral_id: UUID) -> Refer
     status_code=_OK,
 )
 async def settle_referral(
-    edge: NamedDependency[Edge], referral_id: UUID, data: JSONBody[referrals.Settle]
+    edge: NamedDependency[Edge], referral_id: FromPath[UUID], data: JSONBody[referrals.Settle]
 ) -> Referral:
     """Settle a referral. 403, 404, 409 `referral_state`."""
     settled: Referral = await edge.once_if_keyed(
@@ -229,12 +231,16 @@ async def enter_waiting(edge: NamedDependency[Edge], data: JSONBody[waiting.Ente
 @get("/waiting-entries", summary="The waiting list", tags=["routing"])
 async def list_waiting(
     edge: NamedDependency[Edge],
-    state: Literal["waiting", "placed", "closed"] = "waiting",
+    in_state: Annotated[
+        Literal["waiting", "placed", "closed"], QueryParameter(name="state")
+    ] = "waiting",
     after: After = None,
     limit: Limit = 100,
 ) -> WaitingPage:
     """Give who waits in the actor's territory, most urgent and soonest due first."""
-    found = await edge.run(lambda tx: waiting.page(tx, edge.actor, state, after=after, limit=limit))
+    found = await edge.run(
+        lambda tx: waiting.page(tx, edge.actor, in_state, after=after, limit=limit)
+    )
     return WaitingPage(items=found)
 
 
