@@ -145,9 +145,30 @@ async def slots_in_window(tx: Tx, schedule_id: UUID, window: Interval) -> Sequen
     ]  # fmt: skip
 
 
-async def find_slot(tx: Tx, slot_id: UUID) -> asyncpg.Record | None:
-    """Find a slot: schedule_id, ends_at, withdrawn_at, over (it has ended)."""
-    return await tx.fetchrow(SELECT_SLOT, slot_id)
+class StoredSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """What withdrawing a slot needs to know; `over` when it has ended."""
+
+    schedule_id: ScheduleId
+    interval: Interval
+    over: bool
+
+
+async def find_slot(tx: Tx, slot_id: UUID) -> StoredSlot | None:
+    """Find a slot, withdrawn or not."""
+    row = await tx.fetchrow(SELECT_SLOT, slot_id)
+    if row is None:
+        return None
+    return StoredSlot(
+        schedule_id=row["schedule_id"],
+        interval=Interval(start=row["starts_at"], end=row["ends_at"]),
+        over=row["over"],
+    )
+
+
+async def displaced_seats(tx: Tx, slot_id: UUID) -> int:
+    """Count the displaced seats of a slot."""
+    count: int = await tx.fetchval(COUNT_DISPLACED, slot_id)
+    return count
 
 
 async def shown_slots(
@@ -235,8 +256,12 @@ order by starts_at, id
 
 
 SELECT_SLOT: Final = """
-select schedule_id, withdrawn_at, ends_at <= kernel.regul_now() as over
+select schedule_id, starts_at, ends_at, ends_at <= kernel.regul_now() as over
 from directory.slot where id = $1
+"""
+
+COUNT_DISPLACED: Final = """
+select count(*) from directory.seat where slot_id = $1 and state = 'displaced'
 """
 
 # The conditions of directory.consent.shows, where the rows are.

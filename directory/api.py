@@ -1,0 +1,205 @@
+"""Routes of the directory under /api/v1: care services, and the slots of a schedule."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from directory import offers, publication, service
+from directory.model import Interval, Modality, SlotKind, Visibility
+from directory.offers import CareServiceView
+from directory.service import Withdrawn
+from directory.store import Published, SlotView
+from kernel import errors
+from kernel.edge import Edge
+from kernel.inputs import Code, Sequence64, ShortText, UtcTime, utc
+
+_MOST: Final = 200
+_NEAR_PARTS: Final = 2
+_LONGEST_WINDOW: Final = timedelta(days=92)
+
+Limit = Annotated[int, QueryParameter(ge=1, le=_MOST)]
+Radius = Annotated[int | None, QueryParameter(ge=1, le=500_000)]
+
+
+class SlotInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One slot of a publication.
+
+    Attributes:
+        key: The publisher's own name of it; with its start it is unique in the publication.
+        capacity: Number of patients; 1 for kind `slot`.
+    """
+
+    key: ShortText
+    starts_at: UtcTime
+    ends_at: UtcTime
+    kind: SlotKind = SlotKind.SLOT
+    modality: Modality = Modality.OFFICE
+    visibility: Visibility = Visibility.PUBLIC
+    capacity: Annotated[int, msgspec.Meta(ge=1, le=200)] = 1
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A publisher's word on one window of a schedule; slots it does not name are withdrawn."""
+
+    starts_at: UtcTime
+    ends_at: UtcTime
+    sequence: Sequence64
+    slots: Annotated[tuple[SlotInput, ...], msgspec.Meta(max_length=publication.LARGEST)]
+
+
+class CareServicePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Care services; `next_after` goes on where this page ends, None at the end."""
+
+    care_services: Sequence[CareServiceView]
+    next_after: UUID | None = None
+
+
+class SlotPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Slots by start; `next_after` goes on where this page ends, None at the end."""
+
+    slots: Sequence[SlotView]
+    next_after: UUID | None = None
+
+
+@get("/care-services", tags=["directory"])
+async def list_care_services(
+    *,
+    edge: NamedDependency[Edge],
+    service_code: Annotated[Code | None, QueryParameter(name="service")] = None,
+    organisation: FromQuery[UUID | None] = None,
+    near: Annotated[str | None, QueryParameter(max_length=64)] = None,
+    radius_m: Radius = None,
+    after: FromQuery[UUID | None] = None,
+    limit: Limit = 50,
+) -> CareServicePage:
+    """Give care services by id, or the nearest first with `near=lon,lat`."""
+    lon, lat = _near(near)
+    if near is None and radius_m is not None:
+        raise errors.Malformed("near_needed", "A radius needs a place.", path="near")
+    if near is not None and after is not None:
+        raise errors.Malformed("after_without_order", "Nearest first has one page.", path="after")
+    wanted = offers.Search(
+        service=service_code,
+        organisation_id=organisation,
+        lon=lon,
+        lat=lat,
+        radius_m=radius_m,
+        after=after,
+        limit=limit,
+    )
+    found = await edge.run(lambda tx: service.care_services(tx, edge.actor, wanted))
+    more = near is None and len(found) == limit
+    return CareServicePage(care_services=found, next_after=found[-1].id if more else None)
+
+
+@get("/care-services/{care_service_id:uuid}", tags=["directory"])
+async def get_care_service(
+    edge: NamedDependency[Edge], care_service_id: FromPath[UUID]
+) -> CareServiceView:
+    """Give one care service."""
+    return await edge.run(lambda tx: service.care_service(tx, edge.actor, care_service_id))
+
+
+@get("/schedules/{schedule_id:uuid}/slots", tags=["directory"])
+async def list_slots(
+    *,
+    edge: NamedDependency[Edge],
+    schedule_id: FromPath[UUID],
+    starts_at: FromQuery[datetime],
+    ends_at: FromQuery[datetime],
+    after: FromQuery[UUID | None] = None,
+    limit: Limit = _MOST,
+) -> SlotPage:
+    """Give the slots that start in [starts_at, ends_at), as far as the actor may see them."""
+    window = _window(starts_at, ends_at)
+    found = await edge.run(
+        lambda tx: service.slots(tx, edge.actor, schedule_id, window, (after, limit))
+    )
+    return SlotPage(slots=found, next_after=found[-1].id if len(found) == limit else None)
+
+
+@put("/schedules/{schedule_id:uuid}/slots", tags=["directory"])
+async def publish_slots(
+    edge: NamedDependency[Edge], schedule_id: FromPath[UUID], data: JSONBody[Publication]
+) -> Published:
+    """Publish a window of a schedule.
+
+    The sequence is higher than that of any earlier publication (409 `sequence_not_newer`
+    otherwise, nothing changed); the same sequence and body again gets the first answer. A seat
+    that somebody holds or is booked on is never dropped: it is displaced, and its centre told.
+    """
+    command = service.Publish(
+        schedule_id=schedule_id,
+        window=_window(data.starts_at, data.ends_at),
+        sequence=data.sequence,
+        slots=tuple(map(_slot, data.slots, range(len(data.slots)))),
+    )
+    return await edge.run(lambda tx: service.publish(tx, edge.actor, command))
+
+
+@delete("/slots/{slot_id:uuid}", status_code=200, tags=["directory"])
+async def withdraw_slot(edge: NamedDependency[Edge], slot_id: FromPath[UUID]) -> Withdrawn:
+    """Withdraw one slot; repeating it changes nothing."""
+    return await edge.run(lambda tx: service.withdraw(tx, edge.actor, slot_id))
+
+
+def _slot(given: SlotInput, index: int) -> publication.PublishedSlot:
+    return publication.PublishedSlot(
+        key=given.key,
+        start=utc(given.starts_at, f"slots[{index}].starts_at"),
+        end=utc(given.ends_at, f"slots[{index}].ends_at"),
+        kind=given.kind,
+        modality=given.modality,
+        visibility=given.visibility,
+        capacity=given.capacity,
+    )
+
+
+def _window(starts_at: datetime, ends_at: datetime) -> Interval:
+    """Read a window of at most 92 days.
+
+    Raises:
+        kernel.errors.Malformed: `time_without_offset`, `window_empty` or `window_too_long`.
+    """
+    for moment, path in ((starts_at, "starts_at"), (ends_at, "ends_at")):
+        if moment.tzinfo is None:
+            raise errors.Malformed("time_without_offset", "A time needs its offset.", path=path)
+    start, end = utc(starts_at, "starts_at"), utc(ends_at, "ends_at")
+    if start >= end:
+        raise errors.Malformed("window_empty", "A window ends after it starts.", path="ends_at")
+    if end - start > _LONGEST_WINDOW:
+        raise errors.Malformed("window_too_long", "At most 92 days.", path="ends_at")
+    return Interval(start=start.astimezone(UTC), end=end.astimezone(UTC))
+
+
+def _near(text: str | None) -> tuple[float | None, float | None]:
+    """Read `lon,lat` in WGS84 degrees.
+
+    Raises:
+        kernel.errors.Malformed: `near_malformed`.
+    """
+    if text is None:
+        return None, None
+    parts = text.split(",")
+    try:
+        lon, lat = (float(part) for part in parts)
+    except ValueError:
+        lon = lat = float("nan")
+    if len(parts) != _NEAR_PARTS or not (-180 <= lon <= 180 and -90 <= lat <= 90):  # noqa: PLR2004
+        raise errors.Malformed("near_malformed", "Write near=lon,lat in degrees.", path="near")
+    return lon, lat
+
+
+ROUTES: Final = [
+    list_care_services,
+    get_care_service,
+    list_slots,
+    publish_slots,
+    withdraw_slot,
+]

@@ -1,0 +1,315 @@
+"""Builds the snapshot from the database and keeps it fresh from the event feed.
+
+The keeper re-reads whole diaries that an event touches, so that reading an event twice, late or
+with others changes nothing; a whole reload now and then heals whatever no event told.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from directory import distance, snapshot
+from directory.graph import Rows
+from directory.model import (
+    CareService,
+    Location,
+    Modality,
+    OpeningHours,
+    Organisation,
+    OrganisationKind,
+    Ownership,
+    ReferralLink,
+    Role,
+    Schedule,
+    SlotKind,
+    Visibility,
+)
+from directory.snapshot import Diary, OpenSlot, Snapshot
+from events import feed
+from events.listening import Bell
+from events.model import StoredEvent
+from kernel import actor, errors
+from kernel.database import Database, Tx
+from kernel.telemetry import logger
+
+MANY: Final = 500
+"""More events than this at once: everything is read again instead."""
+RELOAD_S: Final = 60.0
+"""A whole reload at least this often: a hold whose time passed is free without an event."""
+_WAIT_S: Final = 1.0
+_AGAIN_S: Final = 0.5
+
+
+class _Raw(msgspec.Struct, frozen=True):
+    """Records as fetched; turned into rows off the event loop."""
+
+    position: int
+    organisations: Sequence[asyncpg.Record]
+    locations: Sequence[asyncpg.Record]
+    roles: Sequence[asyncpg.Record]
+    services: Sequence[asyncpg.Record]
+    links: Sequence[asyncpg.Record]
+    schedules: Sequence[asyncpg.Record]
+    slots: Sequence[asyncpg.Record]
+
+
+async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
+    """Read the whole directory into a snapshot.
+
+    Args:
+        tx: Any transaction; directory rows are shared between territories.
+        travel: The territory's journeys.
+
+    Returns:
+        A snapshot whose version is a feed position that it includes.
+    """
+    raw = _Raw(
+        # First: what is committed later than this position may be in the rows, never the reverse.
+        await feed.head(tx),
+        await tx.fetch(SELECT_ORGANISATIONS),
+        await tx.fetch(SELECT_LOCATIONS),
+        await tx.fetch(SELECT_ROLES),
+        await tx.fetch(SELECT_SERVICES),
+        await tx.fetch(SELECT_LINKS),
+        await tx.fetch(SELECT_SCHEDULES, None),
+        await tx.fetch(SELECT_OPEN_SLOTS, None),
+    )
+    return await asyncio.to_thread(_freeze, raw, travel)
+
+
+async def refresh(
+    tx: Tx,
+    older: Snapshot,
+    position: int,
+    *,
+    schedule_ids: Iterable[UUID] = (),
+    slot_ids: Iterable[UUID] = (),
+) -> Snapshot:
+    """Read the diaries again that changed, and give a snapshot with them.
+
+    Args:
+        tx: Any transaction.
+        older: What to start from; stays as it is.
+        position: Feed position that the changes reach to.
+        schedule_ids: Schedules that changed.
+        slot_ids: Slots that changed; their schedules are read.
+    """
+    touched = await tx.fetchval(SELECT_TOUCHED, list(schedule_ids), list(slot_ids))
+    if not touched:
+        return older.refreshed(position, ())
+    schedules = await tx.fetch(SELECT_SCHEDULES, touched)
+    slots = await tx.fetch(SELECT_OPEN_SLOTS, touched)
+    return older.refreshed(position, _diaries(schedules, slots))
+
+
+def touched(events: Iterable[StoredEvent]) -> tuple[frozenset[UUID], frozenset[UUID]]:
+    """Give the schedules and the slots whose seats the events may have changed."""
+    schedules: set[UUID] = set()
+    slots: set[UUID] = set()
+    for stored in events:
+        if stored.aggregate == "schedule":
+            schedules.add(stored.aggregate_id)
+        if stored.aggregate == "slot":
+            slots.add(stored.aggregate_id)
+        for field in ("slot_id", "former_slot_id"):
+            slot_id = getattr(stored.event, field, None)
+            if isinstance(slot_id, UUID):
+                slots.add(slot_id)
+    return frozenset(schedules), frozenset(slots)
+
+
+class Keeper:
+    """Holds the snapshot of a process; readers take it without waiting."""
+
+    def __init__(self, database: Database, bell: Bell | None = None) -> None:
+        """Prepare; `run` loads and follows.
+
+        Args:
+            database: Pool under `regul_app` or `regul_system`.
+            bell: Rings when there are new positions; without one the feed is asked every second.
+        """
+        self._database = database
+        self._bell = bell or Bell()
+        self._snapshot: Snapshot | None = None
+        self._loaded_s = 0.0
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Give the present snapshot.
+
+        Raises:
+            kernel.errors.Unavailable: `directory_loading`: none has been read yet.
+        """
+        if self._snapshot is None:
+            raise errors.Unavailable("directory_loading", "The directory is being read.", 1)
+        return self._snapshot
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether a snapshot has been read."""
+        return self._snapshot is not None
+
+    async def run(self) -> None:
+        """Load, then follow the feed for as long as the process lives."""
+        while True:
+            try:
+                await self.step()
+            except errors.Unavailable as away:
+                logger().warning("database.away", code=away.code)
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            await self._bell.wait(_WAIT_S)
+
+    async def step(self) -> None:
+        """Bring the snapshot up to the head of the feed; load it when it is old or missing."""
+        clock_s = asyncio.get_running_loop().time()
+        current = self._snapshot
+        if current is None or clock_s - self._loaded_s > RELOAD_S:
+            await self._reload(clock_s)
+            return
+        async with self._database.transaction(actor.system()) as tx:
+            head = await feed.head(tx)
+            territories = await tx.fetchval(SELECT_TERRITORIES) or []
+        if head <= current.version:
+            return
+        events: list[StoredEvent] = []
+        for territory_id in territories:
+            async with self._database.transaction(actor.system(territory_id)) as tx:
+                found = await feed.read(tx, current.version, MANY)
+            if len(found) == MANY:
+                await self._reload(clock_s)
+                return
+            events += found
+        schedules, slots = touched(event for event in events if event.position <= head)
+        async with self._database.transaction(actor.system()) as tx:
+            self._snapshot = await refresh(
+                tx, current, head, schedule_ids=schedules, slot_ids=slots
+            )
+
+    async def _reload(self, clock_s: float) -> None:
+        async with self._database.transaction(actor.system()) as tx:
+            self._snapshot = await load(tx)
+        self._loaded_s = clock_s
+
+
+def _freeze(raw: _Raw, travel: distance.TravelModel | None) -> Snapshot:
+    rows = Rows(
+        organisations=tuple(
+            Organisation(**{**row, "kind": OrganisationKind(row["kind"])})
+            for row in raw.organisations
+        ),
+        locations=tuple(
+            Location(**{**row, "accessibility": frozenset(row["accessibility"])})
+            for row in raw.locations
+        ),
+        roles=tuple(Role(**row) for row in raw.roles),
+        care_services=tuple(map(_service, raw.services)),
+        links=tuple(ReferralLink(**row) for row in raw.links),
+    )
+    return snapshot.freeze(raw.position, rows, _diaries(raw.schedules, raw.slots), travel)
+
+
+def _service(row: asyncpg.Record) -> CareService:
+    values: dict[str, object] = dict(row)
+    openings = str(values.pop("openings"))
+    round_the_clock = values.pop("round_the_clock")
+    values["hours"] = (
+        None if round_the_clock else msgspec.json.decode(openings, type=tuple[OpeningHours, ...])
+    )
+    return msgspec.convert(values, CareService)
+
+
+def _diaries(
+    schedules: Iterable[asyncpg.Record], slots: Iterable[asyncpg.Record]
+) -> tuple[Diary, ...]:
+    """Join slots, sorted by schedule, start and id, to their schedules."""
+    grouped: Mapping[UUID, tuple[OpenSlot, ...]] = {
+        schedule_id: tuple(map(_slot, found))
+        for schedule_id, found in itertools.groupby(slots, key=lambda row: row["schedule_id"])
+    }
+    return tuple(
+        Diary(
+            schedule=Schedule(**{**row, "ownership": Ownership(row["ownership"])}),
+            slots=grouped.get(row["id"], ()),
+        )
+        for row in schedules
+    )
+
+
+def _slot(row: asyncpg.Record) -> OpenSlot:
+    start: datetime = row["starts_at"]
+    return OpenSlot(
+        id=row["id"],
+        schedule_id=row["schedule_id"],
+        start=start,
+        end=row["ends_at"],
+        kind=SlotKind(row["kind"]),
+        modality=Modality(row["modality"]),
+        visibility=Visibility(row["visibility"]),
+        capacity=row["capacity"],
+        free=row["free"],
+    )
+
+
+SELECT_TERRITORIES: Final = """
+select array_agg(distinct territory_id) from directory.location
+"""
+
+SELECT_ORGANISATIONS: Final = """
+select id, name, kind, parent_id, finess, siret from directory.organisation
+"""
+
+SELECT_LOCATIONS: Final = """
+select id, organisation_id, territory_id, name, lon, lat, zone, commune, postcode, department,
+    accessibility
+from directory.location
+"""
+
+SELECT_ROLES: Final = """
+select id, practitioner_id, organisation_id, location_id, service from directory.role
+"""
+
+SELECT_SERVICES: Final = """
+select id, organisation_id, location_id, role_id, name, service, skills, modalities, intake,
+    accepts, min_age_months, max_age_months, languages, accessibility, coverage_m,
+    coverage_communes, referral_required, round_the_clock, phone, active,
+    (select coalesce(json_agg(json_build_object('weekday', h.weekday, 'opens_min', h.opens_min,
+            'closes_min', h.closes_min) order by h.weekday, h.opens_min), '[]')::text
+        from directory.opening h where h.care_service_id = c.id) as openings
+from directory.care_service c
+"""
+
+SELECT_LINKS: Final = """
+select source_id, target_id from directory.referral_link
+"""
+
+SELECT_SCHEDULES: Final = """
+select id, care_service_id, ownership, source, sequence, as_of, paused, release_before_s
+from directory.schedule
+where $1::uuid[] is null or id = any ($1)
+"""
+
+SELECT_OPEN_SLOTS: Final = """
+with moment as materialized (select kernel.regul_now() as now)
+select l.id, l.schedule_id, l.starts_at, l.ends_at, l.kind, l.modality, l.visibility, l.capacity,
+    count(*) as free
+from directory.slot l join directory.seat s on s.slot_id = l.id, moment
+where l.withdrawn_at is null and l.starts_at > moment.now
+    and (s.state = 'free' or (s.state = 'held' and s.until <= moment.now))
+    and ($1::uuid[] is null or l.schedule_id = any ($1))
+group by l.id
+order by l.schedule_id, l.starts_at, l.id
+"""
+
+SELECT_TOUCHED: Final = """
+select array_agg(id) from (
+    select id from directory.schedule where id = any ($1::uuid[])
+    union
+    select schedule_id from directory.slot where id = any ($2::uuid[])) as touched (id)
+"""
