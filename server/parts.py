@@ -99,7 +99,7 @@ def run_suite(name: str, options: Options) -> bool:
         return True
     command = [sys.executable, "-P", "-m", "coverage", "run", "-m", "pytest", *mine]
     command += [word for word in options.extra if word not in chosen]
-    command += ["-q", "--durations=5", f"--junitxml={REPORTS / name}.xml"]
+    command += ["--durations=5", f"--junitxml={REPORTS / name}.xml"]
     if options.nightly:
         command += ["-m", "not benchmark"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

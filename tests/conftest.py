@@ -8,6 +8,7 @@ them. `running` is a whole seeded Régul with servers of its own, seen from outs
 
 import asyncio
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -79,10 +80,16 @@ class Clones:
             await connection.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed of hypothesis here, so that it can be printed and a run repeated."""
+    if config.getoption("--hypothesis-seed", default=None) is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
 def pytest_report_header(config: pytest.Config) -> str:
-    """Print the seed that hypothesis derives its examples from, to repeat a run."""
-    seed = config.getoption("--hypothesis-seed", default=None)
-    return f"hypothesis seed: {seed or 'random (a failure prints its blob)'}"
+    """Print the seed that hypothesis derives its examples from."""
+    return f"repeat with: --hypothesis-seed={config.getoption('--hypothesis-seed')}"
 
 
 async def until_alive(server: PostgresServer | NatsServer) -> None:
