@@ -154,7 +154,7 @@ class Stack:
         """
         self.supervisor.kill(name)
 
-    async def wait_ready(self, name: str, timeout_s: float = 30.0) -> None:
+    async def wait_ready(self, name: str, timeout_s: float = 60.0) -> None:
         """Wait until a child answers (again).
 
         Args:

@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 from server.process import Process
 from server.refusal import Refusal
 
-READY_S: Final = 30.0
+READY_S: Final = 60.0
 ASK_EVERY_S: Final = 1.0
 DEAF_AFTER_S: Final = 20.0
 GRACE_S: Final = 60.0

@@ -14,7 +14,7 @@ from typing import IO
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[1]
-ANSWER_S = 60.0
+ANSWER_S = 120.0
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
