@@ -1,0 +1,424 @@
+"""Routes of calls, cases, the physician's queue, callbacks and protocols."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import msgspec
+from litestar import get, post, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from kernel import errors
+from kernel.actor import require
+from kernel.database import Tx
+from kernel.edge import Edge
+from triage import (
+    callbacks,
+    calls,
+    cases,
+    dispositions,
+    dossier,
+    qualification,
+    recogniser,
+    recording,
+)
+from triage.callbacks import Attempt, ScheduleCallback
+from triage.calls import EndCall, Incident, OpenCall, OpenIncident
+from triage.cases import CloseCase
+from triage.dispositions import Decide, ReflexDispatch
+from triage.dossier import CaseView, OpenCase
+from triage.library import Library
+from triage.model import Call, Callback, Case, Disposition, Stream
+from triage.protocol import ProtocolFile, Text
+from triage.qualification import Qualify, Queue, Take
+from triage.recording import Evaluator, RecordedAssessment, RecordFindings
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
+_PAGE: Final = 100
+
+
+class CallbackPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of calls owed, earliest due first.
+
+    Attributes:
+        callbacks: The page.
+        after: Pass it as `after` for the next page; none at the end.
+    """
+
+    callbacks: Sequence[Callback]
+    after: UUID | None
+
+
+class ProtocolLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One protocol of this process; `digest` is the sha256 of its file."""
+
+    id: str
+    version: str
+    kind: str
+    status: str
+    title: Text
+    digest: str
+
+
+class ComplaintLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One complaint to choose from."""
+
+    code: str
+    label: Text
+    default_acuity: str
+
+
+def _evaluator(edge: Edge, library: Library) -> Evaluator:
+    """Give the protocols of this process under its settings."""
+    return Evaluator(library=library, allow_draft=edge.settings.allow_draft_protocols)
+
+
+@post("/calls", operation_id="OpenCall")
+async def open_call(edge: NamedDependency[Edge], data: JSONBody[OpenCall]) -> Call:
+    """Write down that a contact began. 403 `action_not_allowed`, 404 `incident_missing`.
+
+    Args:
+        edge: The request.
+        data: The contact.
+    """
+    require(edge.actor, "call.open")
+    territory_id = cases.territory_of(edge.actor)
+    known = data.caller is not None
+    key = await edge.keys.create(edge.database, territory_id) if known else None
+
+    async def act(tx: Tx) -> tuple[UUID, Call]:
+        call = await calls.open_call(tx, edge.actor, data, edge.keys, key)
+        return call.id, call
+
+    return await edge.once_if_keyed(act, calls.get)
+
+
+@post("/calls/{call_id:uuid}/end", operation_id="EndCall", status_code=200)
+async def end_call(edge: NamedDependency[Edge], call_id: UUID, data: JSONBody[EndCall]) -> Call:
+    """End a contact. 404 `call_missing`, `case_missing`; 409 `call_ended`; 422 `case_needed`.
+
+    Args:
+        edge: The request.
+        call_id: Which.
+        data: What it ended as.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Call]:
+        return call_id, await calls.end_call(tx, edge.actor, call_id, data)
+
+    return await edge.once_if_keyed(act, calls.get)
+
+
+@post("/incidents", operation_id="OpenIncident")
+async def open_incident(edge: NamedDependency[Edge], data: JSONBody[OpenIncident]) -> Incident:
+    """Open an incident that several calls or patients belong to. 403 `action_not_allowed`.
+
+    Args:
+        edge: The request.
+        data: Its kind.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Incident]:
+        incident = await calls.open_incident(tx, edge.actor, data)
+        return incident.id, incident
+
+    return await edge.once_if_keyed(act, calls.get_incident)
+
+
+@post("/cases", operation_id="OpenCase")
+async def open_case(
+    edge: NamedDependency[Edge], library: NamedDependency[Library], data: JSONBody[OpenCase]
+) -> CaseView:
+    """Open a case and evaluate it. 404 `call_missing`; 409 `call_of_another_case`; 422.
+
+    Args:
+        edge: The request.
+        library: The protocols.
+        data: What is known.
+    """
+    require(edge.actor, "case.open")
+    key = await edge.keys.create(edge.database, cases.territory_of(edge.actor))
+    evaluator = _evaluator(edge, library)
+
+    async def act(tx: Tx) -> tuple[UUID, CaseView]:
+        case = await dossier.open_case(tx, edge.actor, evaluator, data, keys=edge.keys, key=key)
+        return case.id, await again(tx, case.id)
+
+    async def again(tx: Tx, case_id: UUID) -> CaseView:
+        return await dossier.view(tx, edge.actor, case_id, edge.keys)
+
+    return await edge.once_if_keyed(act, again)
+
+
+@get("/cases/{case_id:uuid}", operation_id="GetCase")
+async def get_case(edge: NamedDependency[Edge], case_id: UUID) -> CaseView:
+    """Read a case with everything the actor may see. 404 `case_missing`; 410 `key_shredded`.
+
+    Args:
+        edge: The request.
+        case_id: Which.
+    """
+    return await edge.run(lambda tx: dossier.view(tx, edge.actor, case_id, edge.keys))
+
+
+@put("/cases/{case_id:uuid}/findings", operation_id="RecordFindings")
+async def record_findings(
+    edge: NamedDependency[Edge],
+    library: NamedDependency[Library],
+    case_id: UUID,
+    data: JSONBody[RecordFindings],
+) -> RecordedAssessment:
+    """Record answers and evaluate again. 404 `case_missing`; 409 `case_closed`; 422.
+
+    Args:
+        edge: The request.
+        library: The protocols.
+        case_id: Which case.
+        data: The answers; those that stand already are replaced.
+    """
+    evaluator = _evaluator(edge, library)
+
+    async def act(tx: Tx) -> tuple[UUID, RecordedAssessment]:
+        recorded = await recording.record(tx, edge.actor, evaluator, case_id, data)
+        return recorded.id, recorded
+
+    return await edge.once_if_keyed(act, recording.stored)
+
+
+@get("/cases/{case_id:uuid}/assessment", operation_id="GetAssessment")
+async def get_assessment(edge: NamedDependency[Edge], case_id: UUID) -> RecordedAssessment:
+    """Read the last assessment with its trace. 404 `case_missing`.
+
+    Args:
+        edge: The request.
+        case_id: Which case.
+    """
+    return await edge.run(lambda tx: recording.latest(tx, edge.actor, case_id))
+
+
+@post("/cases/{case_id:uuid}/qualification", operation_id="QualifyCase", status_code=200)
+async def qualify_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Qualify]) -> Case:
+    """Set priority and stream. 403 `physician_only`; 404; 409 `case_closed`; 422.
+
+    Args:
+        edge: The request.
+        case_id: Which case.
+        data: Priority, stream, and the reason of a milder priority.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Case]:
+        return case_id, await qualification.qualify(tx, edge.actor, case_id, data)
+
+    return await edge.once_if_keyed(act, lambda tx, found: cases.get(tx, edge.actor, found))
+
+
+@post("/cases/{case_id:uuid}/reflex-dispatch", operation_id="DispatchAtOnce")
+async def dispatch_at_once(
+    edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[ReflexDispatch]
+) -> Disposition:
+    """Dispatch before medical regulation. 403; 404; 409 `dispatch_not_assured`.
+
+    Args:
+        edge: The request.
+        case_id: Which case.
+        data: What leaves.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Disposition]:
+        decided = await dispositions.dispatch(tx, edge.actor, case_id, data, edge.keys)
+        return decided.id, decided
+
+    return await edge.once_if_keyed(act, lambda tx, found: dispositions.get(tx, edge.actor, found))
+
+
+@get("/queues/{stream:str}", operation_id="GetQueue")
+async def get_queue(edge: NamedDependency[Edge], stream: Stream) -> Queue:
+    """Read the cases of a stream that wait for a decision, in working order. 403.
+
+    Args:
+        edge: The request.
+        stream: AMU, SNP, PSY or NEONAT.
+    """
+    return await edge.run(lambda tx: qualification.queue(tx, edge.actor, stream))
+
+
+@post("/cases/{case_id:uuid}/take", operation_id="TakeCase", status_code=200)
+async def take_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Take]) -> Case:
+    """Take a case. 404; 409 `case_taken` with `taken_by`, `case_handed_over`, `case_closed`.
+
+    Args:
+        edge: The request.
+        case_id: Which case.
+        data: From whom, when it is taken over.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Case]:
+        return case_id, await qualification.take(tx, edge.actor, case_id, data)
+
+    return await edge.once_if_keyed(act, lambda tx, found: cases.get(tx, edge.actor, found))
+
+
+@post("/cases/{case_id:uuid}/dispositions", operation_id="Decide")
+async def decide(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Decide]) -> Disposition:
+    """Decide what shall be done. 403 `physician_only`; 404; 409; 422; needs Idempotency-Key.
+
+    Args:
+        edge: The request.
+        case_id: Which case.
+        data: The decision.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Disposition]:
+        decided = await dispositions.decide(tx, edge.actor, case_id, data, edge.keys)
+        return decided.id, decided
+
+    return await edge.once(act, lambda tx, found: dispositions.get(tx, edge.actor, found))
+
+
+@post("/cases/{case_id:uuid}/close", operation_id="CloseCase", status_code=200)
+async def close_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[CloseCase]) -> Case:
+    """Close a case. 403 `physician_only`; 404; 409 `case_without_disposition`, `case_closed`.
+
+    Args:
+        edge: The request.
+        case_id: Which case.
+        data: Why.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Case]:
+        return case_id, await cases.close(tx, edge.actor, case_id, data)
+
+    return await edge.once_if_keyed(act, lambda tx, found: cases.get(tx, edge.actor, found))
+
+
+@post("/callbacks", operation_id="ScheduleCallback")
+async def schedule_callback(
+    edge: NamedDependency[Edge], data: JSONBody[ScheduleCallback]
+) -> Callback:
+    """Owe a call. 404 `case_missing`, `call_missing`; 422 `case_or_call_needed`.
+
+    Args:
+        edge: The request.
+        data: About what, why, from when.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Callback]:
+        callback = await callbacks.schedule(tx, edge.actor, data)
+        return callback.id, callback
+
+    return await edge.once_if_keyed(act, callbacks.get)
+
+
+@post("/callbacks/{callback_id:uuid}/attempts", operation_id="AttemptCallback", status_code=200)
+async def attempt_callback(
+    edge: NamedDependency[Edge], callback_id: UUID, data: JSONBody[Attempt]
+) -> Callback:
+    """Write down one attempt. 404 `callback_missing`; 409 `callback_settled`.
+
+    Args:
+        edge: The request.
+        callback_id: Which.
+        data: What became of it.
+    """
+
+    async def act(tx: Tx) -> tuple[UUID, Callback]:
+        return callback_id, await callbacks.attempt(tx, edge.actor, callback_id, data)
+
+    return await edge.once_if_keyed(act, callbacks.get)
+
+
+@get("/callbacks", operation_id="ListCallbacks")
+async def list_callbacks(
+    edge: NamedDependency[Edge], after: UUID | None = None, limit: Limit = _PAGE
+) -> CallbackPage:
+    """List the calls that are owed, earliest due first. 403; 404 `callback_missing`.
+
+    Args:
+        edge: The request.
+        after: Id of the last one of the page before.
+        limit: At most 200.
+    """
+    found = await edge.run(lambda tx: callbacks.owed(tx, edge.actor, after, limit))
+    return CallbackPage(callbacks=found, after=found[-1].id if len(found) == limit else None)
+
+
+@get("/protocols", operation_id="ListProtocols")
+async def list_protocols(
+    edge: NamedDependency[Edge], library: NamedDependency[Library]
+) -> list[ProtocolLine]:
+    """List the protocols of this process. 403 `action_not_allowed`.
+
+    Args:
+        edge: The request.
+        library: The protocols.
+    """
+    require(edge.actor, "protocol.read")
+    return [
+        ProtocolLine(
+            id=one.file.id,
+            version=one.file.version,
+            kind=one.file.kind,
+            status=one.file.status,
+            title=one.file.title,
+            digest=one.digest,
+        )
+        for one in library.protocols
+    ]
+
+
+@get("/protocols/{protocol_id:str}", operation_id="GetProtocol")
+async def get_protocol(
+    edge: NamedDependency[Edge], library: NamedDependency[Library], protocol_id: str
+) -> ProtocolFile:
+    """Read one protocol: questions, rules, sources, advice, safety net. 404.
+
+    Args:
+        edge: The request.
+        library: The protocols.
+        protocol_id: Which.
+    """
+    require(edge.actor, "protocol.read")
+    found = library.get(protocol_id)
+    if found is None:
+        code = "protocol_missing"
+        raise errors.Missing(code, "No such protocol.")
+    return found.file
+
+
+@get("/complaints", operation_id="ListComplaints")
+async def list_complaints(edge: NamedDependency[Edge]) -> list[ComplaintLine]:
+    """List the coded complaints to choose from. 403 `action_not_allowed`.
+
+    Args:
+        edge: The request.
+    """
+    require(edge.actor, "protocol.read")
+    return [
+        ComplaintLine(code=one.code, label=one.label, default_acuity=one.default_acuity)
+        for one in recogniser.shipped().complaints()
+    ]
+
+
+ROUTES: Final[list[Any]] = [
+    open_call,
+    end_call,
+    open_incident,
+    open_case,
+    get_case,
+    record_findings,
+    get_assessment,
+    qualify_case,
+    dispatch_at_once,
+    get_queue,
+    take_case,
+    decide,
+    close_case,
+    schedule_callback,
+    attempt_callback,
+    list_callbacks,
+    list_protocols,
+    get_protocol,
+    list_complaints,
+]
+"""Mounted under /api/v1."""

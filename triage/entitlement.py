@@ -1,0 +1,170 @@
+"""Who may decide what: pure rules over a role and a case; the law's words stand in docs.
+
+The operator sets priority and stream; the physician decides; an OSNP decides within what is
+delegated; listed complaints need no regulation (NR); a dispatch at once is open to the operator.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from kernel.actor import Role
+from triage.acuity import Acuity
+from triage.model import Case, Kind, Priority
+
+PRIORITIES_FILE: Final = Path(__file__).with_name("priorities.toml")
+_URGENT: Final[frozenset[Acuity | None]] = frozenset({"U0", "U1", "U2"})
+_VITAL: Final[frozenset[Acuity | None]] = frozenset({"U0", "U1"})
+SAFETY_NET_KINDS: Final[frozenset[Kind]] = frozenset({"CONSEIL", "PMT", "ORIENT"})
+"""Kinds after which the patient is left: signs, call-back and read-back are stored."""
+PLACE_KINDS: Final[frozenset[Kind]] = frozenset({"INTER", "ORIENT"})
+"""Kinds that send somebody somewhere: they name a service."""
+
+Refusal: TypeAlias = Literal[
+    "physician_only",
+    "not_delegated",
+    "reason_missing",
+    "safety_net_missing",
+    "service_missing",
+    "unregulated_not_listed",
+    "dispatch_not_assured",
+]
+
+
+class _Unregulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Complaints that need no medical regulation."""
+
+    complaints: tuple[str, ...]
+
+
+class PriorityTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The centre's mapping from proposed level to priorities, most fitting first."""
+
+    allowed: dict[Acuity, tuple[Priority, ...]]
+    unregulated: _Unregulated
+
+
+@cache
+def priority_table() -> PriorityTable:
+    """Read the mapping file, once a process."""
+    return msgspec.toml.decode(PRIORITIES_FILE.read_bytes(), type=PriorityTable)
+
+
+def proposed_priority(proposed: Acuity | None) -> Priority:
+    """Give the priority that fits a proposed level; P2 while there is none.
+
+    Args:
+        proposed: As the engine said.
+    """
+    return "P2" if proposed is None else priority_table().allowed[proposed][0]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to decide, as far as the rules look at it."""
+
+    kind: Kind
+    acuity: Acuity
+    has_reason: bool
+    has_safety_net: bool
+    has_service: bool
+
+
+def is_open(case: Case) -> bool:
+    """Tell whether a vital danger is neither assured nor excluded and can still be asked about."""
+    return (
+        not case.interval_closed
+        and case.acuity_worst in _VITAL
+        and case.acuity_assured not in _VITAL
+    )
+
+
+def decision_refusal(
+    role: Role, delegations: tuple[str, ...], case: Case, wanted: Decision
+) -> Refusal | None:
+    """Check a decision.
+
+    Args:
+        role: Of the one who decides.
+        delegations: Kinds an OSNP may decide alone.
+        case: With its present assessment.
+        wanted: The decision.
+
+    Returns:
+        None when it may stand, else why not: a level below the proposed one needs a reason
+        always and a physician for U0-U2; a case that is open, that needs a physician or is at
+        U0-U1 is decided by one; an operator decides only what needs no regulation.
+    """
+    lower = case.acuity_proposed is not None and wanted.acuity > case.acuity_proposed
+    if role is not Role.PHYSICIAN:
+        if role is Role.OPERATOR and case.priority != "NR":
+            return "physician_only"
+        if role is Role.OSNP and wanted.kind not in delegations:
+            return "not_delegated"
+        if _needs_physician(case) or (lower and case.acuity_proposed in _URGENT):
+            return "physician_only"
+    if lower and not wanted.has_reason:
+        return "reason_missing"
+    if wanted.kind in SAFETY_NET_KINDS and not wanted.has_safety_net:
+        return "safety_net_missing"
+    return "service_missing" if wanted.kind in PLACE_KINDS and not wanted.has_service else None
+
+
+def _needs_physician(case: Case) -> bool:
+    """Tell whether only a physician may decide or close; NR was checked when it was set."""
+    if case.priority == "NR":
+        return False
+    return case.physician_required or is_open(case) or case.acuity_proposed in _VITAL
+
+
+def closing_refusal(role: Role, case: Case) -> Refusal | None:
+    """Check who closes: an open case, or one that nobody entitled to it decided, a physician.
+
+    Args:
+        role: Of the one who closes; the system closes what it was told to.
+        case: The case.
+    """
+    if role in {Role.PHYSICIAN, Role.SYSTEM} or case.decided_at is not None:
+        return None
+    return "physician_only" if _needs_physician(case) or case.priority != "NR" else None
+
+
+def priority_refusal(
+    role: Role, case: Case, priority: Priority, *, has_reason: bool
+) -> Refusal | None:
+    """Check a priority against the level proposed.
+
+    Args:
+        role: Of the one who sets it.
+        case: With its present assessment.
+        priority: What shall be set.
+        has_reason: Whether a reason came with it.
+
+    Returns:
+        None when it may stand; `unregulated_not_listed` for an NR that is not in the list.
+    """
+    table = priority_table()
+    if priority == "NR":
+        listed = case.complaint in table.unregulated.complaints
+        mild = case.acuity_assured in {None, "U4", "U5"} and case.acuity_proposed not in {
+            *_URGENT,
+            "U3",
+        }
+        return None if listed and mild else "unregulated_not_listed"
+    proposed = case.acuity_proposed
+    if proposed is None or priority in table.allowed[proposed]:
+        return None
+    if proposed in _URGENT and role is not Role.PHYSICIAN:
+        return "physician_only"
+    return None if has_reason else "reason_missing"
+
+
+def dispatch_refusal(case: Case) -> Refusal | None:
+    """Check a reflex dispatch: the level U0 is assured, or a human set P0.
+
+    Args:
+        case: The case.
+    """
+    vital = case.acuity_assured == "U0" or case.priority == "P0"
+    return None if vital else "dispatch_not_assured"
