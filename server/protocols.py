@@ -1,0 +1,5 @@
+"""`regul protocols`: the triage room's own command line."""
+
+from triage.commands import main
+
+__all__ = ["main"]
