@@ -18,7 +18,7 @@ from kernel.actor import Actor, require
 from kernel.crypto import KeyRing
 from kernel.database import Tx
 from kernel.inputs import Code, Text
-from routing import holds, waiting
+from routing import holds, progress, waiting
 from routing.model import Appointment, AppointmentState, AppointmentVerb, OfferKind, before
 from triage import cases, participants
 
@@ -66,11 +66,12 @@ async def book(tx: Tx, actor: Actor, command: Book, keys: KeyRing) -> Appointmen
         Missing: `hold_missing`.
         Expired: `hold_expired`.
         Conflict: `slot_withdrawn` (with `next_best`), `hold_used`, `hold_released`,
-            `disposition_placed`, `slot_taken`.
+            `disposition_placed`, `slot_taken`, `case_closed`.
     """
     require(actor, "appointment.book")
     hold = await holds.get(tx, command.hold_id)
     patient = await cases.get(tx, actor, hold.case_id)
+    progress.refuse_closed(patient)
     appointment_id = ids.uuid7()
     sealed = await _sealed(tx, keys, patient.key_id, appointment_id, command.instructions)
     key_id = None if sealed is None else patient.key_id
@@ -146,7 +147,7 @@ async def cancel(tx: Tx, actor: Actor, appointment_id: UUID, command: Cancel) ->
         raise await refused(tx, appointment_id)
     if staff:
         await cases.hand_to(tx, actor, gone.case_id, actor_id=actor.id)
-        await cases.move(tx, actor, gone.case_id, "decided")
+        await progress.advance(tx, actor, gone.case_id, "decided")
     await record(tx, actor, "appointment.cancel", gone, detail=command.reason)
     return gone
 
@@ -216,7 +217,7 @@ async def _hand_over(tx: Tx, actor: Actor, booked: Appointment) -> Handoff:
         ),
     )
     await tx.execute(SET_HANDOFF, booked.id, handed.id)
-    await cases.move(tx, actor, booked.case_id, "oriented")
+    await progress.advance(tx, actor, booked.case_id, "oriented")
     if handed.owner is Owner.RECEIVER:
         await cases.hand_to(tx, actor, booked.case_id, organisation_id=booked.organisation_id)
     return handed

@@ -24,6 +24,7 @@ from routing.model import Offer, Place, Refused
 from routing.ranking import Asking
 from triage import cases, dispositions
 from triage.acuity import DUE_MINUTES
+from triage.model import Case, Disposition
 
 _SEED_BITS: Final = 62
 _CHILD_BELOW: Final = 15
@@ -117,9 +118,7 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
     return offer
 
 
-def need_of(
-    decided: dispositions.Disposition, patient: cases.Case, command: AskOffers, now: datetime
-) -> Need:
+def need_of(decided: Disposition, patient: Case, command: AskOffers, now: datetime) -> Need:
     """Write a disposition as what the directory is asked for; pure.
 
     Args:
@@ -139,7 +138,7 @@ def need_of(
         earliest=now,
         deadline=None if limit is None or limit <= now else limit,
         skills=frozenset(decided.skills),
-        modalities=frozenset(() if decided.modality is None else (Modality(decided.modality),)),
+        modalities=frozenset(one for one in Modality if one.value == decided.modality),
         age_months=None if patient.age_years is None else int(patient.age_years * 12),
         lon=None if where is None else where.lon,
         lat=None if where is None else where.lat,

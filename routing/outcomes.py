@@ -12,7 +12,7 @@ from events import catalogue, handoffs
 from events.model import State
 from kernel.actor import Actor, require
 from kernel.database import Tx
-from routing import appointments
+from routing import appointments, progress
 from routing.model import Appointment, AppointmentVerb, before
 from triage import cases
 
@@ -88,7 +88,7 @@ async def _arrive(tx: Tx, actor: Actor, settled: Appointment) -> None:
         if not answered and handed.to_organisation_id in actor.organisation_ids:
             await handoffs.accept(tx, actor, handed.id)
         await handoffs.complete(tx, actor, handed.id)
-    await cases.move(tx, actor, settled.case_id, "arrived")
+    await progress.advance(tx, actor, settled.case_id, "arrived")
     await cases.hand_to(tx, actor, settled.case_id, organisation_id=settled.organisation_id)
 
 

@@ -17,7 +17,7 @@ from kernel.actor import Actor, require
 from kernel.crypto import KeyRing
 from kernel.database import Tx
 from kernel.inputs import Text
-from routing import waiting
+from routing import progress, waiting
 from routing.model import Referral, ReferralState, ReferralVerb, referral_before
 from triage import cases, dispositions, participants
 
@@ -66,11 +66,13 @@ async def send(tx: Tx, actor: Actor, command: Send, keys: KeyRing) -> Referral:
 
     Raises:
         Missing: `care_service_missing`, or the disposition is unknown here.
-        Conflict: `referral_running`: the same receiver is being asked already.
+        Conflict: `referral_running`: the same receiver is being asked already;
+            `case_closed`.
     """
     require(actor, "referral.send")
     wanted = await dispositions.get(tx, actor, command.disposition_id)
     patient = await cases.get(tx, actor, wanted.case_id)
+    progress.refuse_closed(patient)
     referral_id = ids.uuid7()
     sealed: bytes | None = None
     if command.instructions:
@@ -155,7 +157,7 @@ async def settle(tx: Tx, actor: Actor, referral_id: UUID, command: Settle) -> Re
     if handed is not None and handed.ended_at is None:
         await handoffs.cancel(tx, actor, handed.id)
     await cases.hand_to(tx, actor, gone.case_id, actor_id=actor.id)
-    await cases.move(tx, actor, gone.case_id, "decided")
+    await progress.advance(tx, actor, gone.case_id, "decided")
     await _record(tx, actor, "referral.update", gone)
     return gone
 
@@ -201,7 +203,7 @@ async def _complete(tx: Tx, actor: Actor, known: Referral) -> Referral:
     done = await change(tx, actor, known.id, ReferralVerb.COMPLETE)
     if done is None:
         raise _wrong_state(known)
-    await cases.move(tx, actor, done.case_id, "arrived")
+    await progress.advance(tx, actor, done.case_id, "arrived")
     await cases.hand_to(tx, actor, done.case_id, organisation_id=done.organisation_id)
     await _record(tx, actor, "referral.update", done)
     return done
@@ -226,7 +228,9 @@ async def _hand_over(tx: Tx, actor: Actor, sent: Referral, answer_within_s: int 
         ),
     )
     await tx.execute(SET_HANDOFF, sent.id, handed.id, handed.due_at)
-    await cases.move(tx, actor, sent.case_id, "engaged" if sent.service in ENGAGED else "oriented")
+    await progress.advance(
+        tx, actor, sent.case_id, "engaged" if sent.service in ENGAGED else "oriented"
+    )
     return msgspec.structs.replace(sent, handoff_id=handed.id, due_at=handed.due_at)
 
 

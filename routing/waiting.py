@@ -15,9 +15,10 @@ from kernel import audit, database, errors, ids
 from kernel.actor import Actor, require
 from kernel.database import Tx
 from kernel.inputs import Code, UtcTime, utc
-from routing import offers
+from routing import offers, progress
 from routing.model import REVIEW_WITHIN_S, WaitingEntry
 from triage import cases, dispositions
+from triage.model import Disposition
 
 database.refuses("waiting_entry_one_per_disposition", errors.Conflict, "already_waiting")
 
@@ -86,7 +87,7 @@ async def owe_place(
     if await tx.fetchval(SELECT_IS_WAITING, disposition_id):
         return None
     entry = await _insert(tx, wanted, owner_id=owner_id, constraint=constraint, deadline=None)
-    await cases.move(tx, actor, entry.case_id, "decided")
+    await progress.advance(tx, actor, entry.case_id, "decided")
     await _announce(tx, actor, entry)
     return entry
 
@@ -188,7 +189,7 @@ async def close_of_case(tx: Tx, case_id: UUID) -> None:
 
 async def _insert(
     tx: Tx,
-    wanted: dispositions.Disposition,
+    wanted: Disposition,
     *,
     owner_id: UUID,
     constraint: str,
