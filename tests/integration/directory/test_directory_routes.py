@@ -1,0 +1,181 @@
+"""The directory over HTTP: shapes, refusals with stable codes, never a 500."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import pytest_asyncio
+from litestar import Litestar, Router
+from litestar.di import Provide
+
+from directory import api
+from directory.api import CareServicePage
+from kernel.crypto import KeyRing
+from kernel.database import Database
+from kernel.edge import Edge
+from kernel.ids import uuid7
+from kernel.settings import Settings
+from server import problems
+from server.requests import Request
+
+Client = httpx.AsyncClient
+
+
+class Speaker:
+    """Who the next request comes from; a test may change it."""
+
+    def __init__(self, world: Any) -> None:
+        self.actor = world.clinic
+
+
+@pytest.fixture
+def speaker(world: Any) -> Speaker:
+    return Speaker(world)
+
+
+@pytest_asyncio.fixture
+async def client(
+    database: Database, keys: KeyRing, settings: Settings, speaker: Speaker
+) -> AsyncIterator[Client]:
+    async def edge() -> Edge:
+        return Edge(actor=speaker.actor, database=database, keys=keys, settings=settings)
+
+    app = Litestar(
+        route_handlers=[Router("/api/v1", route_handlers=api.ROUTES)],
+        dependencies={"edge": Provide(edge)},
+        exception_handlers=dict(problems.HANDLERS),
+        request_class=Request,
+        logging_config=None,
+    )
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar is an ASGI app
+    async with httpx.AsyncClient(transport=transport, base_url="http://regul") as client:
+        yield client
+
+
+def body(world: Any, *slots: dict[str, Any], sequence: int = 1) -> dict[str, Any]:
+    return {
+        "starts_at": world.window.start.isoformat(),
+        "ends_at": world.window.end.isoformat(),
+        "sequence": sequence,
+        "slots": list(slots),
+    }
+
+
+def slot(world: Any, **values: Any) -> dict[str, Any]:
+    built = world.slot("a")
+    return {
+        "key": "a",
+        "starts_at": built.start.isoformat(),
+        "ends_at": built.end.isoformat(),
+        **values,
+    }
+
+
+def path(world: Any) -> str:
+    return f"/api/v1/schedules/{world.schedule_id}/slots"
+
+
+async def test_a_clinic_publishes_reads_and_withdraws(client: Client, world: Any) -> None:
+    put = await client.put(path(world), json=body(world, slot(world)))
+    assert put.status_code == 200, put.text
+    assert put.json()["added"] == 1
+    window = {key: body(world)[key] for key in ("starts_at", "ends_at")}
+    found = (await client.get(path(world), params=window)).json()
+    assert found["next_after"] is None
+    (shown,) = found["slots"]
+    assert (shown["free"], shown["taken"], shown["kind"]) == (1, 0, "slot")
+    gone = await client.delete(f"/api/v1/slots/{shown['id']}")
+    assert gone.json() == {"slot_id": shown["id"], "displaced": 0}
+    assert (await client.get(path(world), params=window)).json()["slots"] == []
+
+
+async def test_a_lower_sequence_is_a_409_with_the_current_one(client: Client, world: Any) -> None:
+    await client.put(path(world), json=body(world, sequence=5))
+    refused = await client.put(path(world), json=body(world, slot(world), sequence=4))
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "sequence_not_newer"
+    assert refused.json()["current"] == 5
+
+
+BROKEN: tuple[tuple[dict[str, Any], int, str | None], ...] = (
+    ({"capacity": 0}, 400, None),
+    ({"capacity": 10**30}, 400, None),
+    ({"starts_at": "2026-11-24T09:00:00"}, 400, None),
+    ({"starts_at": "0001-01-01T00:00:00+23:59"}, 400, "time_out_of_range"),
+    ({"key": "a\x00b"}, 400, None),
+    ({"key": ""}, 400, None),
+    ({"surprise": 1}, 400, None),
+    ({"kind": "party"}, 400, None),
+    ({"capacity": 3}, 422, "slot_capacity"),
+)
+
+
+@pytest.mark.parametrize(("change", "status", "code"), BROKEN)
+async def test_a_broken_slot_is_a_problem_never_a_500(
+    client: Client, world: Any, change: dict[str, Any], status: int, code: str | None
+) -> None:
+    refused = await client.put(path(world), json=body(world, slot(world, **change)))
+    assert refused.status_code == status, refused.text
+    assert code is None or refused.json()["code"] == code
+
+
+async def test_broken_questions_are_problems(client: Client, world: Any) -> None:
+    window = body(world)
+    services = "/api/v1/care-services"
+    year = {"starts_at": "2026-01-01T00:00:00Z", "ends_at": "2027-01-01T00:00:00Z"}
+    naive = {"starts_at": "2026-01-01T00:00:00", "ends_at": "2026-01-02T00:00:00Z"}
+    backwards = {"starts_at": window["ends_at"], "ends_at": window["starts_at"]}
+    questions: tuple[tuple[str, dict[str, str], str | None], ...] = (
+        (path(world), backwards, "window_empty"),
+        (path(world), year, "window_too_long"),
+        (path(world), naive, "time_without_offset"),
+        (path(world), {}, None),
+        (services, {"near": "nan,1"}, "near_malformed"),
+        (services, {"near": "2.3"}, "near_malformed"),
+        (services, {"near": "2.3,49.9,1"}, "near_malformed"),
+        (services, {"radius_m": "100"}, "near_needed"),
+        (services, {"limit": "0"}, None),
+        (services, {"limit": "201"}, None),
+        (services, {"after": "x"}, None),
+        (services, {"near": "1,1", "after": str(uuid7())}, "after_without_order"),
+    )
+    for address, query, code in questions:
+        refused = await client.get(address, params=query)
+        assert refused.status_code == 400, (address, query, refused.text)
+        assert code is None or refused.json()["code"] == code
+    unknown = await client.get("/api/v1/care-services", params={"service": "magic"})
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "service_unknown")
+
+
+async def test_what_is_not_there_is_a_404(client: Client) -> None:
+    for address in (f"/api/v1/care-services/{uuid7()}", "/api/v1/care-services/x"):
+        assert (await client.get(address)).status_code == 404
+    assert (await client.delete(f"/api/v1/slots/{uuid7()}")).status_code == 404
+
+
+async def test_another_clinic_and_the_centre_may_not_publish(
+    client: Client, world: Any, speaker: Speaker
+) -> None:
+    for actor, code in (
+        (world.stranger, "other_organisation"),
+        (world.operator, "action_not_allowed"),
+    ):
+        speaker.actor = actor
+        refused = await client.put(path(world), json=body(world))
+        assert (refused.status_code, refused.json()["code"]) == (403, code)
+
+
+async def test_care_services_are_listed_and_read(client: Client, world: Any) -> None:
+    listed = await client.get(
+        "/api/v1/care-services",
+        params={"service": "general_practice", "near": "2.3,49.9", "radius_m": "5000"},
+    )
+    assert listed.status_code == 200, listed.text
+    (one,) = listed.json()["care_services"]
+    assert UUID(one["id"]) == world.care_service_id
+    assert one["distance_m"] == pytest.approx(0, abs=1)
+    read = await client.get(f"/api/v1/care-services/{one['id']}")
+    assert read.json()["schedules"] == [str(world.schedule_id)]
+    assert set(CareServicePage.__struct_fields__) == set(listed.json())
