@@ -1,15 +1,15 @@
 """The HTTP application: routes of every room behind one guard, one lifespan, one description."""
 
 import contextlib
-import warnings
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.exceptions import LitestarDeprecationWarning
 from litestar.types import Receive, Scope, Send
 
+from directory.snapshot import Snapshot
+from events.live import Hub
 from kernel import errors
 from kernel.edge import Edge
 from kernel.health import Health
@@ -20,6 +20,7 @@ from server.guard import Guard
 from server.requests import Request
 from server.rooms import api_routes, page_routes
 from server.services import Services
+from triage.library import Library
 
 API: Final = "/api/v1"
 
@@ -67,9 +68,42 @@ async def provide_demo_accounts(request: Request) -> tuple[DemoAccount, ...]:
     return await accounts.offered(services.database, demo=services.settings.demo)
 
 
+async def provide_live(request: Request) -> Hub:
+    """Give the live feed of this process.
+
+    Args:
+        request: The request.
+    """
+    services: Services = request.app.state.services
+    return services.hub
+
+
+async def provide_snapshot(request: Request) -> Snapshot:
+    """Give the present snapshot of the directory.
+
+    Args:
+        request: The request.
+    """
+    services: Services = request.app.state.services
+    return services.snapshot
+
+
+async def provide_library(request: Request) -> Library:
+    """Give the triage protocols of this process.
+
+    Args:
+        request: The request.
+    """
+    services: Services = request.app.state.services
+    return services.library
+
+
 DEPENDENCIES: Final[Mapping[str, Provide]] = {
     "edge": Provide(provide_edge),
     "health": Provide(provide_health),
+    "library": Provide(provide_library),
+    "live": Provide(provide_live),
+    "snapshot": Provide(provide_snapshot),
     "demo_accounts": Provide(provide_demo_accounts),
 }
 
@@ -84,24 +118,20 @@ def routes(services: Services) -> Litestar:
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.services = services
+        app.state.drain = services.drain
         async with services.opened():
             yield
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", LitestarDeprecationWarning)
-        api = Router(
-            API,
-            route_handlers=[*api_routes(), *status.API_ROUTES, description.openapi],
-        )
-        return Litestar(
-            route_handlers=[api, *page_routes(), *auth.ROUTES, *status.ROUTES],
-            dependencies=dict(DEPENDENCIES),
-            exception_handlers=dict(problems.HANDLERS),
-            openapi_config=description.config(),
-            request_class=Request,
-            lifespan=[lifespan],
-            logging_config=None,
-        )
+    api = Router(API, route_handlers=[*api_routes(), *status.API_ROUTES, description.openapi])
+    return Litestar(
+        route_handlers=[api, *page_routes(), *auth.ROUTES, *status.ROUTES],
+        dependencies=dict(DEPENDENCIES),
+        exception_handlers=dict(problems.HANDLERS),
+        openapi_config=description.config(),
+        request_class=Request,
+        lifespan=[lifespan],
+        logging_config=None,
+    )
 
 
 class App:

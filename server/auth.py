@@ -25,7 +25,15 @@ from server.headers import Headers
 from server.visits import Visit
 
 OPEN: Final = frozenset(
-    {"/healthz", "/readyz", "/login", "/session", "/favicon.ico", "/api/v1/openapi.json"}
+    {
+        "/healthz",
+        "/readyz",
+        "/login",
+        "/session",
+        "/preferences",
+        "/favicon.ico",
+        "/api/v1/openapi.json",
+    }
 )
 """Addresses that need nobody known."""
 OPEN_BELOW: Final = ("/static/",)

@@ -291,17 +291,18 @@ async def _read(headers: Headers, receive: Receive) -> bytes:
 def _check_body(headers: Headers, path: str, body: bytes) -> None:
     kind, _, options = headers.text(b"content-type").partition(";")
     kind = kind.strip().lower()
-    charset = options.strip().lower().replace('"', "").replace(" ", "")
-    if charset not in {"", "charset=utf-8", "charset=utf8"}:
-        raise problems.Unsupported("charset_unsupported", "Bodies are UTF-8.")
-    if _JSON.match(kind):
-        bodies.check_json(body)
-    elif kind == _FORM and not path.startswith("/api/"):
-        bodies.check_form(body)
-    else:
+    form = kind == _FORM and not path.startswith("/api/")
+    if not form and not _JSON.match(kind):
         raise problems.Unsupported(
             "media_type_unsupported", "Bodies are application/json.", allowed=["application/json"]
         )
+    charset = options.strip().lower().replace('"', "").replace(" ", "")
+    if charset not in {"", "charset=utf-8", "charset=utf8"}:
+        raise problems.Unsupported("charset_unsupported", "Bodies are UTF-8.")
+    if form:
+        bodies.check_form(body)
+    else:
+        bodies.check_json(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -57,9 +57,7 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
 def _module(name: str) -> Any:  # noqa: ANN401 - a module
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
+    except ImportError:
         return None
 
 

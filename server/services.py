@@ -9,6 +9,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from directory.loading import Keeper
+from directory.snapshot import Snapshot
+from events.live import Hub
 from kernel import crypto, errors, telemetry
 from kernel.crypto import KeyRing
 from kernel.database import Database, Wakeup, open_database
@@ -16,7 +19,11 @@ from kernel.settings import Settings
 from server import startup
 from server.auth import Attempts, Doorkeeper
 from server.refusal import Refusal
+from server.rooms import Worker
 from server.status import Watch
+from server.supervision import keep
+from triage import library
+from triage.library import Library
 
 WAKE_CHANNEL: Final = "regul_feed"
 """Channel of the wake-up after commits; the sequencer listens."""
@@ -29,6 +36,7 @@ class Services:
 
     Attributes:
         settings: As read at the start.
+        library: The triage protocols.
         keys: Opens and seals.
         doorkeeper: Finds actors.
         attempts: Failed sign-ins.
@@ -44,9 +52,11 @@ class Services:
             settings: As read at the start.
 
         Raises:
-            Refusal: The master key can't be read.
+            Refusal: The master key can't be read, or a protocol asks for an unknown code.
         """
         self.settings = settings
+        self.library: Library = library.load()
+        startup.check_codes(self.library)
         self.keys = KeyRing(master_key(settings))
         self.doorkeeper = Doorkeeper()
         self.attempts = Attempts()
@@ -57,11 +67,18 @@ class Services:
         self._tried = asyncio.Event()
         self._database: Database | None = None
         self._watch: Watch | None = None
+        self._hub: Hub | None = None
+        self._keeper: Keeper | None = None
 
     @property
     def ready(self) -> bool:
         """Tell whether the start-up checks have passed."""
         return self._checked
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every kind of request can be served: checked, and the directory read."""
+        return self._checked and self._keeper is not None and self._keeper.ready
 
     @property
     def database(self) -> Database:
@@ -85,6 +102,28 @@ class Services:
             raise errors.Unavailable("starting", "The service is starting.", 1)
         return self._watch
 
+    @property
+    def hub(self) -> Hub:
+        """Give the live feed of this process.
+
+        Raises:
+            Unavailable: `starting`.
+        """
+        if self._hub is None:
+            raise errors.Unavailable("starting", "The service is starting.", 1)
+        return self._hub
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Give the present snapshot of the directory.
+
+        Raises:
+            Unavailable: `starting`, `directory_loading`.
+        """
+        if self._keeper is None:
+            raise errors.Unavailable("starting", "The service is starting.", 1)
+        return self._keeper.snapshot
+
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Open pools and background tasks; close them at the end.
@@ -97,9 +136,15 @@ class Services:
         )
         self._database = database
         self._watch = Watch(database)
+        self._hub = Hub(database)
+        self._keeper = Keeper(database, self._hub.bell())
         self.doorkeeper.connect(database)
         database.on_commit = wakeup = Wakeup(database, WAKE_CHANNEL)
-        tasks = [asyncio.create_task(wakeup.run()), asyncio.create_task(self._warm())]
+        tasks = [
+            asyncio.create_task(wakeup.run()),
+            asyncio.create_task(keep(Worker(name="live", run=self._hub.run))),
+            asyncio.create_task(self._warm(self._keeper)),
+        ]
         try:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._tried.wait(), _FIRST_TRY_S)
@@ -111,8 +156,8 @@ class Services:
             await asyncio.gather(*tasks, return_exceptions=True)
             await database.close()
 
-    async def _warm(self) -> None:
-        """Run the checks as soon as the database answers."""
+    async def _warm(self, keeper: Keeper) -> None:
+        """Run the checks as soon as the database answers, then keep the snapshot fresh."""
         away = False
         while not self._checked:
             try:
@@ -127,8 +172,10 @@ class Services:
             except Refusal as refusal:
                 self.refusal = refusal
                 self.on_refusal()
-                break
+                self._tried.set()
+                return
         self._tried.set()
+        await keep(Worker(name="snapshot", run=keeper.run))
 
 
 def master_key(settings: Settings) -> bytes:

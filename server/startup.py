@@ -4,6 +4,7 @@ Row-level security means nothing to a superuser, a test clock means nothing to a
 database that forgets commits makes every promise empty.
 """
 
+import asyncio
 import re
 from typing import Final
 
@@ -11,10 +12,12 @@ import msgspec
 import nats
 import nats.errors
 
+from directory import codes
 from kernel import migrate
 from kernel.database import Database, Tx
 from kernel.settings import Settings
 from server.refusal import Refusal
+from triage.library import Library
 
 OLDEST_NATS: Final = (2, 14, 3)
 """Oldest nats-server. Source: Jepsen's analysis of NATS 2.12.1 and the fixes that followed."""
@@ -125,6 +128,29 @@ async def check_durability(tx: Tx) -> None:
             )
 
 
+def check_codes(library: Library) -> None:
+    """Refuse protocols that ask for a service or skill no directory row can ever offer.
+
+    Args:
+        library: The protocols of this process.
+
+    Raises:
+        Refusal: Names the protocol and the codes.
+    """
+    known = codes.load()
+    for protocol in library.protocols:
+        needs = protocol.file.needs
+        unknown = (
+            *known.unknown_services(need.service for need in needs),
+            *known.unknown_skills(skill for need in needs for skill in need.skills),
+        )
+        if unknown:
+            raise Refusal(
+                f"The protocol {protocol.file.id} asks for {', '.join(unknown)}, which is no code "
+                "of the directory."
+            )
+
+
 async def check_nats(url: str) -> bool:
     """Check the bus; one that is away is no reason not to start.
 
@@ -138,9 +164,14 @@ async def check_nats(url: str) -> bool:
         Refusal: It answers and is too old.
     """
     try:
-        connection = await nats.connect(
-            url, allow_reconnect=False, connect_timeout=_NATS_S, error_cb=_quiet
-        )
+        async with asyncio.timeout(_NATS_S):
+            connection = await nats.connect(
+                url,
+                allow_reconnect=False,
+                max_reconnect_attempts=0,
+                connect_timeout=_NATS_S,
+                error_cb=_quiet,
+            )
     except (OSError, TimeoutError, nats.errors.Error):
         return False
     try:

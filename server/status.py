@@ -9,8 +9,9 @@ import prometheus_client
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 
+from events import health as events_health
 from kernel import actor, errors, heartbeat
-from kernel.database import Database, Tx
+from kernel.database import Database
 from kernel.edge import Edge
 from kernel.health import Health
 from server import metrics
@@ -50,14 +51,12 @@ class Watch:
         try:
             async with self._database.plain() as connection:
                 beats = {one.component: one for one in await heartbeat.beats(connection)}
-                lag, bus = await self._feed(connection)
+                feed = await events_health.condition(connection)
         except errors.Unavailable:
             return Health(database="away", degraded=("database_away",))
         worker = beats.get(WORKER)
-        return health_of(lag=lag, heard=worker.age_s if worker else None, bus=bus)
-
-    async def _feed(self, _connection: Tx) -> tuple[int | None, bool | None]:
-        return None, None
+        bus = feed.nats if feed.seen_s is not None and feed.seen_s <= _SILENT_S else None
+        return health_of(lag=feed.waiting, heard=worker.age_s if worker else None, bus=bus)
 
 
 def health_of(*, lag: int | None, heard: float | None, bus: bool | None) -> Health:
@@ -110,7 +109,7 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[Listening]:
     """Tell whether this process can serve: checks passed and the database answers."""
     services = request.app.state.services
     health = await services.watch.look()
-    if services.ready and health.database == "up":
+    if services.complete and health.database == "up":
         return Response(Listening(status="ready"), status_code=_OK)
     return Response(Listening(status="waiting"), status_code=_AWAY, headers={"retry-after": "1"})
 

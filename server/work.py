@@ -9,55 +9,26 @@ import argparse
 import asyncio
 import contextlib
 import os
-import random
 import signal
-import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, Never
+from functools import partial
+from typing import Final
 
-from kernel import errors, telemetry
+from kernel import errors, heartbeat, telemetry
+from kernel.actor import system
 from kernel.crypto import KeyRing
 from kernel.database import Database, Wakeup, open_database
 from kernel.settings import Settings
-from server import metrics, problems, startup
+from server import startup
 from server.refusal import Refusal
 from server.rooms import Worker, workers
 from server.serve import read_settings
 from server.services import WAKE_CHANNEL, master_key
+from server.status import WORKER
+from server.supervision import keep
 
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 5.0
-STEADY_S: Final = 30.0
-"""Seconds after which a worker counts as healthy again and its pause starts small."""
+_BEAT_S: Final = 1.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-async def keep(worker: Worker) -> Never:
-    """Run one worker for ever, again after each failure.
-
-    Args:
-        worker: What to run.
-    """
-    pause = FIRST_PAUSE_S
-    while True:
-        began = time.monotonic()
-        telemetry.logger().info("worker.started", worker=worker.name)
-        try:
-            await worker.run()
-            telemetry.logger().warning("worker.stopped", worker=worker.name)
-        except Exception as error:  # noqa: BLE001 - the supervisor: logs, counts, starts again
-            telemetry.logger().error(
-                "worker.failed",
-                worker=worker.name,
-                error=type(error).__name__,
-                code=error.code if isinstance(error, errors.RegulError) else "",
-                reason=problems.place(error),
-            )
-        metrics.RESTARTS.labels(worker.name).inc()
-        if time.monotonic() - began > STEADY_S:
-            pause = FIRST_PAUSE_S
-        await asyncio.sleep(pause * random.uniform(0.8, 1.2))
-        pause = min(LONGEST_PAUSE_S, pause * 2)
 
 
 async def run(team: Sequence[Worker], stop: asyncio.Event) -> None:
@@ -124,6 +95,19 @@ async def pool(settings: Settings) -> AsyncIterator[Database]:
         await database.close()
 
 
+async def beat(database: Database) -> None:
+    """Say every second that this process lives; a database that is away is waited for.
+
+    Args:
+        database: Pool under `regul_system`.
+    """
+    while True:
+        with contextlib.suppress(errors.Unavailable):
+            async with database.transaction(system()) as tx:
+                await heartbeat.beat(tx, WORKER)
+        await asyncio.sleep(_BEAT_S)
+
+
 async def work(settings: Settings, stop: asyncio.Event) -> None:
     """Run every room's workers.
 
@@ -140,7 +124,8 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     async with pool(settings) as database:
         if await checked(database, settings, stop):
             telemetry.logger().info("server.started", pid=os.getpid())
-            await run(workers(database, settings, keys), stop)
+            beating = Worker(name=WORKER, run=partial(beat, database))
+            await run([beating, *workers(database, settings, keys)], stop)
     telemetry.logger().info("server.stopping", pid=os.getpid())
 
 

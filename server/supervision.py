@@ -1,0 +1,43 @@
+"""Keeps a background task running: again after each failure, with a pause that grows."""
+
+import asyncio
+import random
+import time
+from typing import Final, Never
+
+from kernel import errors, telemetry
+from server import metrics, problems
+from server.rooms import Worker
+
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
+STEADY_S: Final = 30.0
+"""Seconds after which a worker counts as healthy again and its pause starts small."""
+
+
+async def keep(worker: Worker) -> Never:
+    """Run one worker for ever, again after each failure.
+
+    Args:
+        worker: What to run.
+    """
+    pause = FIRST_PAUSE_S
+    while True:
+        began = time.monotonic()
+        telemetry.logger().info("worker.started", worker=worker.name)
+        try:
+            await worker.run()
+            telemetry.logger().warning("worker.stopped", worker=worker.name)
+        except Exception as error:  # noqa: BLE001 - the supervisor: logs, counts, starts again
+            telemetry.logger().error(
+                "worker.failed",
+                worker=worker.name,
+                error=type(error).__name__,
+                code=error.code if isinstance(error, errors.RegulError) else "",
+                reason=problems.place(error),
+            )
+        metrics.RESTARTS.labels(worker.name).inc()
+        if time.monotonic() - began > STEADY_S:
+            pause = FIRST_PAUSE_S
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+        pause = min(LONGEST_PAUSE_S, pause * 2)
