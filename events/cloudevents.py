@@ -34,12 +34,12 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         position: Place in the feed of the territory.
         specversion: Of CloudEvents.
         datacontenttype: Of `data`.
+        data: Ids and codes.
         time: When it happened, RFC 3339 in UTC.
         dataschema: Where the schema of `data` is.
         subject: The recipient's pseudonym of the case; absent where there is no case.
         aggregateversion: Gapless number within what the event is about.
         correlationid: Joins one journey; as sent in X-Correlation-ID.
-        data: Ids and codes.
     """
 
     id: UUID
@@ -51,12 +51,12 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     position: int
     specversion: Literal["1.0"]
     datacontenttype: Literal["application/json"]
+    data: dict[str, Any]
     time: str = ""
     dataschema: str = ""
     subject: str | None = None
     aggregateversion: int = 0
     correlationid: str = ""
-    data: dict[str, Any] = {}
 
 
 def of_delivery(
@@ -85,6 +85,7 @@ def of_delivery(
         position=delivery.position,
         specversion=SPEC,
         datacontenttype=JSON,
+        data={},
     )
 
 

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+import pytest
 import pytest_asyncio
 
+from events.dispatcher import Publisher
 from events.jetstream import Bus
 from kernel import actor, identity, ids
 from kernel.actor import Actor, Role
+from kernel.crypto import KeyRing
 from kernel.database import Database
 from tests.integration.events.world import World, key_of
 
@@ -69,3 +72,9 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
     yield made
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def publishers(system_database: Database, bus: Bus, keys: KeyRing) -> tuple[Publisher, Publisher]:
+    """Give two publishers, as two worker processes would have."""
+    return Publisher(system_database, bus, keys), Publisher(system_database, bus, keys)
