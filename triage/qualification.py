@@ -168,7 +168,7 @@ async def queue(tx: Tx, actor: Actor, stream: Stream) -> Queue:
     rows = await tx.fetch(SELECT_QUEUE, stream, _LONGEST_QUEUE)
     found = {row["id"]: cases.as_case(row) for row in rows}
     await audit.record(tx, actor, "queue.read", "queue", None, detail=stream)
-    ranked = working_order(_waiting(case) for case in found.values())
+    ranked = working_order(waiting(case) for case in found.values())
     return Queue(
         stream=stream,
         cases=tuple(
@@ -183,8 +183,12 @@ async def queue(tx: Tx, actor: Actor, stream: Stream) -> Queue:
     )
 
 
-def _waiting(case: Case) -> WaitingCase:
-    """Give what the working order needs; a human's P0 or P1 counts as an assured level."""
+def waiting(case: Case) -> WaitingCase:
+    """Give what the working order needs; a human's P0 or P1 counts as an assured level.
+
+    Args:
+        case: As it stands.
+    """
     said = None if case.priority is None else _SAID.get(case.priority)
     return WaitingCase(
         case_id=case.id,
