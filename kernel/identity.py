@@ -5,7 +5,7 @@ by equality, so nothing can be learned from timing. Passwords are hashed by the 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -160,6 +160,17 @@ async def with_logins(tx: Tx, logins: Sequence[str]) -> tuple[DemoAccount, ...]:
     )
 
 
+async def labels(tx: Tx, actor_ids: Sequence[UUID]) -> Mapping[UUID, str]:
+    """Give the names that colleagues' screens show for staff.
+
+    Args:
+        tx: Any connection.
+        actor_ids: Whose; unknown ones are left out.
+    """
+    rows = await tx.fetch(SELECT_LABELS, list(actor_ids))
+    return {row["id"]: row["label"] for row in rows}
+
+
 async def save_territory(tx: Tx, territory: Territory) -> None:
     """Store a territory; one that exists stays as it is.
 
@@ -246,6 +257,9 @@ from unnest($1::text[]) with ordinality as wanted (login, place)
 join kernel.actor a on a.login = wanted.login
 where a.active
 order by wanted.place
+"""
+SELECT_LABELS: Final = """
+select id, label from kernel.actor where id = any ($1::uuid[])
 """
 INSERT_TERRITORY: Final = """
 insert into kernel.territory (id, code, name, time_zone, country) values ($1, $2, $3, $4, $5)
