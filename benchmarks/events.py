@@ -11,7 +11,6 @@ import asyncio
 import time
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import nats
 from nats.aio.client import Client
@@ -105,22 +104,19 @@ async def backlog(
     return len(made) / (time.perf_counter() - began), lost
 
 
-async def plant(stack: Stack, database: Database, actor: Actor, territory: UUID) -> UUID:
+async def plant(database: Database, actor: Actor, territory_id: UUID) -> UUID:
     """Commit an event whose queue row is gone before the sequencer sees it."""
-    connection = await asyncpg.connect(stack.dsn)
-    try:
-        await connection.execute("set role regul_owner")
-        await connection.execute("begin; lock table events.position in exclusive mode")
-        lost = await append(database, actor, territory)
-        await connection.execute(
+    call_id = ids.uuid7()
+    async with database.transaction(actor) as tx:
+        await outbox.append(
+            tx, actor, catalogue.CallReceived(), aggregate_id=call_id, territory_id=territory_id
+        )
+        await tx.execute(
             "delete from events.pending where outbox_id = "
             "(select id from events.outbox where aggregate_id = $1)",
-            lost,
+            call_id,
         )
-        await connection.execute("commit")
-    finally:
-        await connection.close()
-    return lost
+    return call_id
 
 
 async def measure(count: int, *, sabotage: bool) -> tuple[list[report.Figure], int]:
@@ -146,7 +142,7 @@ async def measure(count: int, *, sabotage: bool) -> tuple[list[report.Figure], i
             in_request = await peer(client)
             rate, lost = await backlog(database, actor, territory, seen, count)
             if sabotage:
-                lost |= await seen.until({await plant(stack, database, actor, territory)}, 3)
+                lost |= await seen.until({await plant(database, actor, territory)}, 3)
             waker.cancel()
             await client.close()
             await database.close()
