@@ -95,7 +95,9 @@ class Hub:
                 page = await feed.read(tx, after, PAGE) if head > after else ()
         except errors.Unavailable:
             return (), after
-        return page, page[-1].position if len(page) == PAGE else max(head, after)
+        last = page[-1].position if page else after
+        # A page may hold what came after `head` was read; a full one may end before it.
+        return page, last if len(page) == PAGE else max(head, last)
 
 
 async def _pause(bell: Bell, ending: "asyncio.Task[Literal[True]]") -> float:
