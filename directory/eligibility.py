@@ -29,6 +29,7 @@ from directory.model import (
 Openings = Mapping[Modality, datetime]
 """Earliest bookable start of one care service, by modality, not before the need's `earliest`."""
 
+_MODALITIES: Final = tuple(Modality)
 PLACE_BOUND: Final = frozenset({Modality.OFFICE, Modality.HOME_VISIT})
 
 
@@ -249,11 +250,10 @@ def judge(
     """
     if straight_m is None and need.lon is not None and need.lat is not None:
         straight_m = distance.one(need.lon, need.lat, location.lon, location.lat)
-    wanted = need.modalities or frozenset(Modality)
-    shared = service.modalities & wanted
+    shared = service.modalities & need.modalities if need.modalities else service.modalities
     best: tuple[Modality, datetime | None, list[Refusal]] | None = None
     fitting: list[Modality] = []
-    for modality in Modality:
+    for modality in _MODALITIES:
         if modality not in (shared or service.modalities):
             continue
         opening, late = _when(need, service, location, modality, openings)

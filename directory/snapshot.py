@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -32,6 +33,7 @@ from directory.model import (
 )
 
 Indices = NDArray[np.intp]
+_OFFICE: Final = frozenset({Modality.OFFICE})
 
 
 class OpenSlot(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,9 @@ class Snapshot:
         self._row = {service.id: row for row, service in enumerate(services)}
         self._lon = np.array([place.lon for place in locations], dtype=np.float64)
         self._lat = np.array([place.lat for place in locations], dtype=np.float64)
+        self._office_only = np.array(
+            [service.modalities == _OFFICE for service in services], dtype=np.bool_
+        )
         points = distance.unit_vectors(self._lon, self._lat)
         grouped: dict[str, list[int]] = {}
         for row, service in enumerate(services):
@@ -199,7 +204,8 @@ class Snapshot:
             need: What is asked.
             now: Moment of the question (database clock): hides what has begun or is held back.
             audience: On whose behalf.
-            refused_limit: At most this many refusals are explained.
+            refused_limit: At most this many refusals are explained; beyond the radius only that
+                many, the nearest, are looked at.
         """
         capability = self._capabilities.get(need.service)
         if capability is None:
@@ -210,8 +216,8 @@ class Snapshot:
         trip = self._trip(need, rows)
         eligible: list[Candidate] = []
         refused: list[eligibility.Verdict] = []
-        for position, row in enumerate(rows):
-            service, location = self.services[row], self.locations[row]
+        for position in self._within_reach(need, rows, trip, refused_limit):
+            service, location = self.services[rows[position]], self.locations[rows[position]]
             straight = None if trip is None else float(trip.straight_m[position])
             slots = self._slots(service, need, now, audience)
             verdict = eligibility.judge(need, service, location, _openings(slots), straight)
@@ -235,8 +241,19 @@ class Snapshot:
             eligible=tuple(eligible),
             refused=tuple(refused[:refused_limit]),
             considered=len(rows),
-            refused_total=len(refused),
+            refused_total=len(rows) - len(eligible),
         )
+
+    def _within_reach(
+        self, need: Need, rows: Indices, trip: distance.Travel | None, limit: int
+    ) -> list[int]:
+        """Give positions worth judging: an office beyond the radius is refused whatever else."""
+        if trip is None or need.radius_m is None:
+            return list(range(len(rows)))
+        beyond = self._office_only[rows] & (trip.straight_m > need.radius_m)
+        far = np.flatnonzero(beyond)
+        nearest = far[np.argsort(trip.straight_m[far], kind="stable")[:limit]]
+        return [*np.flatnonzero(~beyond).tolist(), *nearest.tolist()]
 
     def search_widening(
         self,

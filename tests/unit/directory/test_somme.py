@@ -17,9 +17,9 @@ TERRITORY = UUID(int=80)
 
 
 def test_the_territory_has_the_promised_size_and_is_quick_to_make() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     seed = somme.generate(date(2026, 11, 23), TERRITORY)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
     assert len(seed.rows.care_services) >= 400
     assert seed.seats >= 20_000
     assert set(Counter(slot.kind for slot in seed.slots)) == set(SlotKind)
