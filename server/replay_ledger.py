@@ -17,17 +17,15 @@ from server.report import Figure, against_goal, percentile
 NO_LEVEL: Final = "none"
 """Acuity of a case for which triage proposed no level."""
 
-EXPECTED: Final[Mapping[Outcome, frozenset[str]]] = {
-    "advice": frozenset({"case.opened", "disposition.decided", "case.closed"}),
-    "appointment": frozenset(
-        {"case.opened", "disposition.decided", "appointment.booked", "handoff.requested"}
-    ),
-    "referral": frozenset(
-        {"case.opened", "disposition.decided", "referral.sent", "handoff.requested"}
-    ),
-    "waiting": frozenset({"case.opened", "disposition.decided", "waiting.entered"}),
+ALWAYS: Final = ("call.received", "case.opened", "case.qualified", "disposition.decided")
+EXPECTED: Final[Mapping[Outcome, tuple[str, ...]]] = {
+    "advice": (*ALWAYS, "case.closed"),
+    "appointment": (*ALWAYS, "appointment.booked|appointment.pending", "handoff.requested"),
+    "referral": (*ALWAYS, "referral.sent", "handoff.requested", "handoff.accepted"),
+    "waiting": (*ALWAYS, "waiting.entered"),
 }
-"""Event kinds that a case's subscriber must have received, by how the case ended."""
+"""Event kinds that a case's subscriber must have received, by how the case ended; `a|b` is one
+of both."""
 
 
 class NumberedEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +35,15 @@ class NumberedEvent(msgspec.Struct, frozen=True, kw_only=True):
         number: Gapless in its subscription, from 1.
         id: Of the event.
         kind: Such as `appointment.booked`.
-        subject: Pseudonym or id under which the case is known to the subscriber.
+        subject: Pseudonym under which the subscriber knows the case; empty without a case.
+        journey: Correlation id of the request that caused it.
     """
 
     number: int
     id: str
     kind: str
     subject: str
+    journey: str = ""
 
 
 class Inbox:
@@ -97,12 +97,21 @@ class Inbox:
         """Give the numbers that came with two different events."""
         return tuple(self._contradictions)
 
-    def kinds_by_subject(self) -> Mapping[str, frozenset[str]]:
-        """Give the kinds received of each subject."""
+    def kinds_by_journey(self) -> Mapping[str, frozenset[str]]:
+        """Give the kinds received of each journey.
+
+        An event that others cause later, such as the receiver's answer, belongs to the journey
+        that opened its case: the pseudonym joins them.
+        """
+        opened = {
+            event.subject: event.journey
+            for event in self._by_number.values()
+            if event.kind == "case.opened"
+        }
         kinds: defaultdict[str, set[str]] = defaultdict(set)
         for event in self._by_number.values():
-            kinds[event.subject].add(event.kind)
-        return {subject: frozenset(found) for subject, found in kinds.items()}
+            kinds[opened.get(event.subject, event.journey)].add(event.kind)
+        return {journey: frozenset(found) for journey, found in kinds.items()}
 
     def events(self) -> Sequence[NumberedEvent]:
         """Give all events in the order of their numbers."""
@@ -114,20 +123,24 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source_id: Id of the recorded case.
+        journey: Correlation id of its requests.
         case_id: The case made from it.
         acuity: Proposed level, or `none`.
         outcome: How it ended.
         responsible: Whoever is responsible at the end: ids of actors or organisations.
         dispositions: How many dispositions the case has.
+        appointment_id: For outcome `appointment`.
         seat: (slot, seat number) of its appointment; None without one.
     """
 
     source_id: str
+    journey: str
     case_id: UUID
     acuity: str
     outcome: Outcome
     responsible: tuple[UUID, ...] = ()
     dispositions: int = 0
+    appointment_id: UUID | None = None
     seat: tuple[UUID, int] | None = None
 
 
@@ -178,19 +191,20 @@ def totals(endings: Iterable[Ending]) -> list[Figure]:
 
 def unannounced(
     endings: Iterable[Ending], received: Mapping[str, frozenset[str]]
-) -> Sequence[tuple[str, frozenset[str]]]:
+) -> Sequence[tuple[str, tuple[str, ...]]]:
     """Give the cases whose events did not all arrive.
 
     Args:
         endings: How the cases ended.
-        received: Kinds received by case id.
+        received: Kinds received by journey.
 
     Returns:
         (source id, kinds that are missing), in the order of the endings.
     """
     found = []
     for ending in endings:
-        lacking = EXPECTED[ending.outcome] - received.get(str(ending.case_id), frozenset())
+        kinds = received.get(ending.journey, frozenset())
+        lacking = tuple(one for one in EXPECTED[ending.outcome] if kinds.isdisjoint(one.split("|")))
         if lacking:
             found.append((ending.source_id, lacking))
     return found

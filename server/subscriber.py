@@ -61,7 +61,8 @@ def noted(event: CloudEvent) -> NumberedEvent:
         number=event.number,
         id=event.id,
         kind=event.type.removeprefix(TYPE_PREFIX),
-        subject=event.correlationid or event.subject,
+        subject=event.subject,
+        journey=event.correlationid,
     )
 
 

@@ -17,22 +17,44 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """A case file."""
+    """A case: where it stands and who answers for the patient."""
 
     id: UUID
     state: str
     acuity_proposed: str | None = None
+    acuity_worst: str | None = None
     responsible_actor_id: UUID | None = None
     responsible_organisation_id: UUID | None = None
+
+    @property
+    def responsible(self) -> tuple[UUID, ...]:
+        """Give whoever is responsible; the product promises exactly one."""
+        both = (self.responsible_actor_id, self.responsible_organisation_id)
+        return tuple(one for one in both if one is not None)
+
+
+class CaseFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of a case that the reader may see."""
+
+    id: UUID
+    case: Case
+    dispositions: list[Made]
+    proposed_priority: str
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True):
     """One place of an offer."""
 
     care_service_id: UUID
-    organisation_id: UUID
     kind: str
     slot_id: UUID | None = None
+    late_s: int = 0
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A reason."""
+
+    code: str
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +64,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     places: list[Offered]
     considered: int = 0
     refused_total: int = 0
+    binding_constraint: Told | None = None
+
+
+class NextBest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a refusal because of a lost place carries."""
+
+    next_best: Offered | None = None
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +111,23 @@ class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
     constraint: str
 
 
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that is owed."""
+
+    id: UUID
+    reason: str
+    state: str
+    owner_id: UUID
+    case_id: UUID | None = None
+    call_id: UUID | None = None
+
+
+class Callbacks(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of calls owed."""
+
+    callbacks: list[Callback]
+
+
 class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     """A lease of responsibility."""
 
@@ -89,7 +135,10 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     case_id: UUID
     subject_id: UUID
-    acknowledgement_required: bool = True
+    care_service_id: UUID
+    owner: str
+    acknowledgement_required: bool
+    escalated_to_role: str | None = None
 
 
 class Handoffs(msgspec.Struct, frozen=True, kw_only=True):
