@@ -129,7 +129,7 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
         months = round(years * _YEAR_MONTHS)
         if months < _MONTHS_SHOWN_BELOW:
             return self.n("format.months", months)
-        return self.n("format.years", int(years))
+        return self.n("format.years", months // _YEAR_MONTHS)
 
 
 def phone(number: str | None) -> str:

@@ -7,7 +7,7 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
-from console import login, reader, refusals, relais, stream
+from console import cabinet, desk, login, orientation, reader, refusals, relais, stream
 from kernel.errors import RegulError
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -22,6 +22,9 @@ ROUTES: Final[list[Any]] = [
             login.preferences,
             *stream.ROUTES,
             *relais.ROUTES,
+            *cabinet.ROUTES,
+            *desk.ROUTES,
+            *orientation.ROUTES,
         ],
         dependencies={"who": Provide(reader.provide)},
         exception_handlers={RegulError: refusals.show},

@@ -46,7 +46,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     head: Head
     edge: Edge
 
-    def fragment(self, template: str, *, push: str = "", **values: object) -> Response[str]:
+    def fragment(self, template: str, push: str = "", /, **values: object) -> Response[str]:
         """Answer with a template in the reader's words.
 
         Args:

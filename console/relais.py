@@ -7,6 +7,7 @@ from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from console import forms
 from console.reader import Reader
@@ -174,8 +175,8 @@ async def reply(
     request: Request[Any, Any, Any],
     who: NamedDependency[Reader],
     snapshot: NamedDependency[Snapshot],
-    handoff_id: UUID,
-    verb: str,
+    handoff_id: FromPath[UUID],
+    verb: FromPath[str],
 ) -> Response[str]:
     """Answer a handoff; give the page's part that asked, as it stands now."""
     form = await forms.read(request)

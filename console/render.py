@@ -27,6 +27,16 @@ HEADERS: Final = {
 """Sent with every page and fragment: they hold patients' data and run only our own script."""
 
 
+REASONS: Final = (
+    "clinical_judgement",
+    "reassuring_signs",
+    "known_condition",
+    "already_followed",
+    "patient_choice",
+)
+"""Codes of the reasons for a milder level or priority; the record keeps the code."""
+
+
 @cache
 def environment() -> Environment:
     """Make the Jinja environment: everything escaped, an unknown name is an error."""
@@ -39,6 +49,7 @@ def environment() -> Environment:
     )
     made.filters["phone"] = catalogue.phone
     made.filters["iso"] = catalogue.iso
+    made.globals["reason_codes"] = REASONS
     made.globals["new_key"] = lambda: str(uuid7())
     return made
 

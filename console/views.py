@@ -189,7 +189,9 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     priority: str | None = None
     stream: str | None = None
     proposed_priority: str | None = None
-    waiting: bool = False
+    takable: bool = False
+    taken_by: UUID | None = None
+    qualifiable: bool = False
     closable: bool = False
     timeline: tuple[Line, ...] = ()
     reflex: bool = False

@@ -334,7 +334,7 @@ def pages(words: Words) -> dict[str, str]:
         "poste": render.html(
             "desk.html",
             words,
-            head=a_head(degraded=("nats",)),
+            head=a_head(degraded=("nats_away",)),
             queue=a_queue(),
             dossier=a_dossier(),
             view=an_orientation("poste", kinds=(), hold=None, offers=None),
