@@ -14,7 +14,7 @@ from directory import offers, publication, service
 from directory.model import Interval, Modality, SlotKind, Visibility
 from directory.offers import CareServiceView
 from directory.service import Withdrawn
-from directory.store import Published, SlotView
+from directory.store import DiaryView, Published, SlotView
 from kernel import errors
 from kernel.edge import Edge
 from kernel.inputs import Code, Sequence64, ShortText, UtcTime, utc
@@ -57,6 +57,13 @@ class CareServicePage(msgspec.Struct, frozen=True, kw_only=True):
     """Care services; `next_after` goes on where this page ends, None at the end."""
 
     care_services: Sequence[CareServiceView]
+    next_after: UUID | None = None
+
+
+class SchedulePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Schedules by id; `next_after` goes on where this page ends, None at the end."""
+
+    schedules: Sequence[DiaryView]
     next_after: UUID | None = None
 
 
@@ -104,6 +111,18 @@ async def get_care_service(
 ) -> CareServiceView:
     """Give one care service."""
     return await edge.run(lambda tx: service.care_service(tx, edge.actor, care_service_id))
+
+
+@get("/schedules", tags=["directory"])
+async def list_schedules(
+    edge: NamedDependency[Edge],
+    organisation: FromQuery[UUID | None] = None,
+    after: FromQuery[UUID | None] = None,
+    limit: Limit = 50,
+) -> SchedulePage:
+    """Give the schedules of the actor's own organisations, or of the one named."""
+    found = await edge.run(lambda tx: service.diaries(tx, edge.actor, organisation, (after, limit)))
+    return SchedulePage(schedules=found, next_after=found[-1].id if len(found) == limit else None)
 
 
 @get("/schedules/{schedule_id:uuid}/slots", tags=["directory"])
@@ -199,6 +218,7 @@ def _near(text: str | None) -> tuple[float | None, float | None]:
 ROUTES: Final = [
     list_care_services,
     get_care_service,
+    list_schedules,
     list_slots,
     publish_slots,
     withdraw_slot,

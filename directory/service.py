@@ -14,7 +14,7 @@ from directory import codes, offers, publication, seats, store
 from directory.consent import Audience
 from directory.model import Interval, SlotId
 from directory.publication import PublishedSlot
-from directory.store import Diary, Published, SlotView
+from directory.store import Diary, DiaryView, Published, SlotView
 from events import outbox
 from events.catalogue import AvailabilityPublished, SlotDisplaced
 from kernel import audit, errors
@@ -147,6 +147,22 @@ async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
     await _announce_displaced(tx, actor, diary, displaced, _WITHDRAWN)
     await _announce(tx, actor, diary, published, slot.interval)
     return Withdrawn(slot_id=slot_id, displaced=lost)
+
+
+async def diaries(
+    tx: Tx, actor: Actor, organisation_id: UUID | None, page: tuple[UUID | None, int]
+) -> Sequence[DiaryView]:
+    """Give schedules: those of the actor's own organisations, or of the one named, by id.
+
+    Args:
+        tx: The transaction.
+        actor: Anybody who may read the directory.
+        organisation_id: Whose; None = the actor's own.
+        page: Id of the schedule after which to go on (None = from the first), and how many.
+    """
+    require(actor, "directory.read")
+    whose = actor.organisation_ids if organisation_id is None else (organisation_id,)
+    return await store.diaries(tx, whose, page)
 
 
 async def slots(

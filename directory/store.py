@@ -63,6 +63,31 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     displaced: int
 
 
+class DiaryView(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule as its publisher sees it.
+
+    Attributes:
+        zone: IANA zone of its wall clock.
+        sequence: Number of the last accepted publication; the next one is higher.
+        release_before_s: Hold-back of the consent, in seconds before a slot starts.
+    """
+
+    id: ScheduleId
+    care_service_id: CareServiceId
+    care_service: str
+    service: str
+    modalities: tuple[Modality, ...]
+    organisation_id: OrganisationId
+    location: str
+    zone: str
+    ownership: Ownership
+    source: str
+    sequence: int
+    as_of: datetime | None
+    paused: bool
+    release_before_s: int | None
+
+
 class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     """A slot as it may be shown, with its seats counted at this moment.
 
@@ -90,6 +115,20 @@ async def find_diary(tx: Tx, schedule_id: UUID) -> Diary | None:
     """Find a schedule with whose it is."""
     row = await tx.fetchrow(SELECT_DIARY, schedule_id)
     return None if row is None else _diary(row)
+
+
+async def diaries(
+    tx: Tx, organisation_ids: Sequence[UUID], page: tuple[UUID | None, int]
+) -> Sequence[DiaryView]:
+    """Give the schedules of organisations, by id.
+
+    Args:
+        tx: A transaction.
+        organisation_ids: Whose.
+        page: Id after which to go on, and how many.
+    """
+    rows = await tx.fetch(SELECT_DIARIES, list(organisation_ids), *page)
+    return [msgspec.convert(dict(row), DiaryView) for row in rows]
 
 
 async def lock_schedule(tx: Tx, schedule_id: UUID) -> datetime:
@@ -224,6 +263,18 @@ from directory.schedule s
     join directory.care_service c on c.id = s.care_service_id
     join directory.location l on l.id = c.location_id
 where s.id = $1
+"""
+
+SELECT_DIARIES: Final = """
+select s.id, s.care_service_id, c.name as care_service, c.service, c.modalities,
+    c.organisation_id, l.name as location, l.zone, s.ownership, s.source, s.sequence, s.as_of,
+    s.paused, s.release_before_s
+from directory.schedule s
+    join directory.care_service c on c.id = s.care_service_id
+    join directory.location l on l.id = c.location_id
+where c.organisation_id = any ($1::uuid[]) and ($2::uuid is null or s.id > $2)
+order by s.id
+limit $3
 """
 
 LOCK_SCHEDULE: Final = """

@@ -73,6 +73,49 @@ async def test_a_claim_that_rolls_back_costs_nobody_the_place(
         assert await second == 1
 
 
+@pytest.mark.parametrize("rolled_back", [0, 1, 2])
+async def test_a_claim_waits_for_each_busy_seat_in_turn(
+    app: Any, admin: Any, world: Any, publish: Any, rolled_back: int
+) -> None:
+    await publish([world.range(3)])
+    slot = await slot_id(admin)
+    busy = [await app.acquire() for _ in range(3)]
+    opened = [connection.transaction() for connection in busy]
+    for number, (connection, transaction) in enumerate(zip(busy, opened, strict=True), start=1):
+        await transaction.start()
+        assert await connection.fetchval(CLAIM, slot, uuid7(), MINUTES) == number
+    waiting = asyncio.create_task(app.fetchval(CLAIM, slot, uuid7(), MINUTES))
+    await until_waiting(admin)
+    for number in (1, 2, 0):
+        if number == rolled_back:
+            await opened[number].rollback()
+        else:
+            await opened[number].commit()
+    async with asyncio.timeout(5):
+        assert await waiting == rolled_back + 1
+    for connection in busy:
+        await app.release(connection)
+
+
+async def test_more_claims_than_seats_wait_and_share_what_rolls_back(
+    app: Any, admin: Any, world: Any, publish: Any
+) -> None:
+    await publish([world.range(4)])
+    slot = await slot_id(admin)
+
+    async def attempt(number: int) -> bool:
+        async with app.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            won = await connection.fetchval(CLAIM, slot, uuid7(), MINUTES) is not None
+            await (transaction.rollback() if number % 2 else transaction.commit())
+            return won and not number % 2
+
+    kept = sum(await asyncio.gather(*(attempt(number) for number in range(40))))
+    assert kept == 4
+    assert await states(admin, slot) == ["held"] * 4
+
+
 async def until_waiting(admin: Any) -> None:
     """Wait until some session of this database waits for a lock."""
     async with asyncio.timeout(5):

@@ -149,6 +149,18 @@ async def test_broken_questions_are_problems(client: Client, world: Any) -> None
     assert (unknown.status_code, unknown.json()["code"]) == (422, "service_unknown")
 
 
+async def test_a_clinic_lists_its_own_schedules(
+    client: Client, world: Any, speaker: Speaker
+) -> None:
+    (one,) = (await client.get("/api/v1/schedules")).json()["schedules"]
+    assert (one["id"], one["zone"]) == (str(world.schedule_id), "Europe/Paris")
+    assert (one["ownership"], one["sequence"], one["paused"]) == ("owned", 0, False)
+    speaker.actor = world.operator
+    assert (await client.get("/api/v1/schedules")).json()["schedules"] == []
+    named = {"organisation": str(world.organisation_id)}
+    assert len((await client.get("/api/v1/schedules", params=named)).json()["schedules"]) == 1
+
+
 async def test_what_is_not_there_is_a_404(client: Client) -> None:
     for address in (f"/api/v1/care-services/{uuid7()}", "/api/v1/care-services/x"):
         assert (await client.get(address)).status_code == 404
