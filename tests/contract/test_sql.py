@@ -26,8 +26,20 @@ ALLOWED: dict[str, set[str]] = {
     "events": {"events_append"},
     "directory": {"directory_claim", "directory_book", "directory_release", "directory_extend"},
 }
-READS: dict[str, set[str]] = {}
-"""Room -> tables of other rooms that its SQL reads; each needs a reason here."""
+READS: dict[str, set[str]] = {
+    # An offer, a hold, an appointment and a referral are about places: which, whose, when, free.
+    "routing": {
+        "directory.slot",
+        "directory.seat",
+        "directory.schedule",
+        "directory.care_service",
+        "directory.location",
+    },
+}
+"""Room -> tables of lower rooms that its SQL reads; each line needs its reason."""
+DAMAGES = {"server/replay_sabotage.py"}
+"""Plants faults in databases of throw-away servers: writes what no code of ours may write."""
+WRITES = re.compile(r"\b(?:insert\s+into|update|delete\s+from)\s+([a-z_]+)\.([a-z_]+)")
 
 
 def constants() -> Iterator[tuple[str, str, str]]:
@@ -45,7 +57,9 @@ def constants() -> Iterator[tuple[str, str, str]]:
                     and isinstance(value.value, str)
                     and VERBS.match(value.value)
                 ):
-                    yield room, f"{path.relative_to(ROOT)}:{target.id}", value.value
+                    place = str(path.relative_to(ROOT))
+                    if place not in DAMAGES:
+                        yield room, f"{place}:{target.id}", value.value
 
 
 FOUND = list(constants())
@@ -76,3 +90,4 @@ def test_sql_stays_in_its_room(room: str, name: str, sql: str) -> None:
         if schema != room and schema in OWNED and thing not in ALLOWED.get(schema, set())
     }
     assert crossings <= READS.get(room, set())
+    assert {schema for schema, _ in WRITES.findall(sql)} <= {room, "public"}
