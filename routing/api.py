@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from directory.snapshot import Snapshot
 from kernel.database import Tx
@@ -139,8 +139,8 @@ async def read_appointment(
 @get("/appointments", summary="A clinic's appointments of a day", tags=["routing"])
 async def list_appointments(
     edge: NamedDependency[Edge],
-    organisation: UUID,
-    day: date,
+    organisation: FromQuery[UUID],
+    day: FromQuery[date],
     after: After = None,
     limit: Limit = 100,
 ) -> AppointmentPage:

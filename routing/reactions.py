@@ -1,9 +1,9 @@
 """What routing does when something happened elsewhere; each effect commits once with its event.
 
 A refused or withdrawn place is never a dead end: the need goes on the waiting list, owned by the
-one who had placed it, with a deadline. Consumed: `handoff.accepted`, `handoff.refused`,
-`handoff.escalated`, `appointment.cancelled`, `appointment.missed`, `slot.displaced`,
-`case.closed`.
+one who had placed it, with a deadline; a patient who did not come is called back. Consumed:
+`handoff.accepted`, `handoff.refused`, `handoff.escalated`, `appointment.cancelled`,
+`appointment.missed`, `slot.displaced`, `case.closed`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,9 +14,9 @@ from events import catalogue, handoffs
 from events.model import StoredEvent
 from kernel import actor as actors
 from kernel.database import Tx
-from routing import appointments, outcomes, referrals, waiting
+from routing import appointments, outcomes, progress, referrals, waiting
 from routing.model import Appointment, Referral, ReferralVerb
-from triage import cases
+from triage import callbacks, cases
 
 Reaction: TypeAlias = Callable[[Tx, StoredEvent], Awaitable[None]]
 
@@ -85,8 +85,13 @@ async def _cancelled(tx: Tx, stored: StoredEvent) -> None:
 async def _missed(tx: Tx, stored: StoredEvent) -> None:
     """Give a patient who did not come back to who had booked, to be called again."""
     missed = await appointments.find(tx, stored.aggregate_id)
-    if missed is not None:
-        await _owe(tx, missed, "patient_missed")
+    if missed is None:
+        return
+    system = actors.system()
+    await cases.hand_to(tx, system, missed.case_id, actor_id=missed.booked_by)
+    await progress.advance(tx, system, missed.case_id, "decided")
+    owed = callbacks.ScheduleCallback(reason="missed_appointment", case_id=missed.case_id)
+    await callbacks.schedule(tx, system, owed)
 
 
 async def _displaced(tx: Tx, stored: StoredEvent) -> None:

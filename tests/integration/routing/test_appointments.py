@@ -284,7 +284,7 @@ async def test_the_patient_came(world: World) -> None:
     ]  # fmt: skip
 
 
-async def test_a_missed_patient_goes_back_to_who_booked(world: World) -> None:
+async def test_a_missed_patient_goes_back_to_who_booked_and_is_called(world: World) -> None:
     at = await world.practice()
     booked = await world.booked(at)
     clinic = await world.actor(Role.CLINIC, organisations=(at.organisation_id,))
@@ -304,7 +304,8 @@ async def test_a_missed_patient_goes_back_to_who_booked(world: World) -> None:
     )
     assert (await settle()).state is AppointmentState.NOSHOW
     await world.react()
-    assert await world.waits(booked.case_id) == [("patient_missed", "waiting", world.operator.id)]
+    owed = await world.admin.fetchrow("select reason, owner_id, case_id from triage.callback")
+    assert tuple(owed) == ("missed_appointment", world.operator.id, booked.case_id)
     assert await world.responsible(booked.case_id) == world.operator.id
 
 
