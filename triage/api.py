@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, post, put
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from kernel import errors
 from kernel.actor import require
@@ -95,7 +95,9 @@ async def open_call(edge: NamedDependency[Edge], data: JSONBody[OpenCall]) -> Ca
 
 
 @post("/calls/{call_id:uuid}/end", operation_id="EndCall", status_code=200)
-async def end_call(edge: NamedDependency[Edge], call_id: UUID, data: JSONBody[EndCall]) -> Call:
+async def end_call(
+    edge: NamedDependency[Edge], call_id: FromPath[UUID], data: JSONBody[EndCall]
+) -> Call:
     """End a contact. 404 `call_missing`, `case_missing`; 409 `call_ended`; 422 `case_needed`.
 
     Args:
@@ -152,7 +154,7 @@ async def open_case(
 
 
 @get("/cases/{case_id:uuid}", operation_id="GetCase")
-async def get_case(edge: NamedDependency[Edge], case_id: UUID) -> CaseView:
+async def get_case(edge: NamedDependency[Edge], case_id: FromPath[UUID]) -> CaseView:
     """Read a case with everything the actor may see. 404 `case_missing`; 410 `key_shredded`.
 
     Args:
@@ -166,7 +168,7 @@ async def get_case(edge: NamedDependency[Edge], case_id: UUID) -> CaseView:
 async def record_findings(
     edge: NamedDependency[Edge],
     library: NamedDependency[Library],
-    case_id: UUID,
+    case_id: FromPath[UUID],
     data: JSONBody[RecordFindings],
 ) -> RecordedAssessment:
     """Record answers and evaluate again. 404 `case_missing`; 409 `case_closed`; 422.
@@ -187,7 +189,9 @@ async def record_findings(
 
 
 @get("/cases/{case_id:uuid}/assessment", operation_id="GetAssessment")
-async def get_assessment(edge: NamedDependency[Edge], case_id: UUID) -> RecordedAssessment:
+async def get_assessment(
+    edge: NamedDependency[Edge], case_id: FromPath[UUID]
+) -> RecordedAssessment:
     """Read the last assessment with its trace. 404 `case_missing`.
 
     Args:
@@ -198,7 +202,9 @@ async def get_assessment(edge: NamedDependency[Edge], case_id: UUID) -> Recorded
 
 
 @post("/cases/{case_id:uuid}/qualification", operation_id="QualifyCase", status_code=200)
-async def qualify_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Qualify]) -> Case:
+async def qualify_case(
+    edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[Qualify]
+) -> Case:
     """Set priority and stream. 403 `physician_only`; 404; 409 `case_closed`; 422.
 
     Args:
@@ -215,7 +221,7 @@ async def qualify_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBod
 
 @post("/cases/{case_id:uuid}/reflex-dispatch", operation_id="DispatchAtOnce")
 async def dispatch_at_once(
-    edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[ReflexDispatch]
+    edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[ReflexDispatch]
 ) -> Disposition:
     """Dispatch before medical regulation. 403; 404; 409 `dispatch_not_assured`.
 
@@ -233,7 +239,7 @@ async def dispatch_at_once(
 
 
 @get("/queues/{stream:str}", operation_id="GetQueue")
-async def get_queue(edge: NamedDependency[Edge], stream: Stream) -> Queue:
+async def get_queue(edge: NamedDependency[Edge], stream: FromPath[Stream]) -> Queue:
     """Read the cases of a stream that wait for a decision, in working order. 403.
 
     Args:
@@ -244,7 +250,9 @@ async def get_queue(edge: NamedDependency[Edge], stream: Stream) -> Queue:
 
 
 @post("/cases/{case_id:uuid}/take", operation_id="TakeCase", status_code=200)
-async def take_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Take]) -> Case:
+async def take_case(
+    edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[Take]
+) -> Case:
     """Take a case. 404; 409 `case_taken` with `taken_by`, `case_handed_over`, `case_closed`.
 
     Args:
@@ -260,7 +268,9 @@ async def take_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[T
 
 
 @post("/cases/{case_id:uuid}/dispositions", operation_id="Decide")
-async def decide(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Decide]) -> Disposition:
+async def decide(
+    edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[Decide]
+) -> Disposition:
     """Decide what shall be done. 403 `physician_only`; 404; 409; 422; needs Idempotency-Key.
 
     Args:
@@ -277,7 +287,9 @@ async def decide(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[Deci
 
 
 @post("/cases/{case_id:uuid}/close", operation_id="CloseCase", status_code=200)
-async def close_case(edge: NamedDependency[Edge], case_id: UUID, data: JSONBody[CloseCase]) -> Case:
+async def close_case(
+    edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[CloseCase]
+) -> Case:
     """Close a case. 403 `physician_only`; 404; 409 `case_without_disposition`, `case_closed`.
 
     Args:
@@ -312,7 +324,7 @@ async def schedule_callback(
 
 @post("/callbacks/{callback_id:uuid}/attempts", operation_id="AttemptCallback", status_code=200)
 async def attempt_callback(
-    edge: NamedDependency[Edge], callback_id: UUID, data: JSONBody[Attempt]
+    edge: NamedDependency[Edge], callback_id: FromPath[UUID], data: JSONBody[Attempt]
 ) -> Callback:
     """Write down one attempt. 404 `callback_missing`; 409 `callback_settled`.
 
@@ -330,7 +342,9 @@ async def attempt_callback(
 
 @get("/callbacks", operation_id="ListCallbacks")
 async def list_callbacks(
-    edge: NamedDependency[Edge], after: UUID | None = None, limit: Limit = _PAGE
+    edge: NamedDependency[Edge],
+    after: FromQuery[UUID | None] = None,
+    limit: FromQuery[Limit] = _PAGE,
 ) -> CallbackPage:
     """List the calls that are owed, earliest due first. 403; 404 `callback_missing`.
 
@@ -369,7 +383,7 @@ async def list_protocols(
 
 @get("/protocols/{protocol_id:str}", operation_id="GetProtocol")
 async def get_protocol(
-    edge: NamedDependency[Edge], library: NamedDependency[Library], protocol_id: str
+    edge: NamedDependency[Edge], library: NamedDependency[Library], protocol_id: FromPath[str]
 ) -> ProtocolFile:
     """Read one protocol: questions, rules, sources, advice, safety net. 404.
 
