@@ -176,7 +176,7 @@ def test_a_place_the_patient_refuses_is_told_so() -> None:
     skills=st.sets(st.sampled_from(["suture", "ecg"])),
     languages=st.sets(st.sampled_from(["en", "ar"])),
 )
-def test_making_the_changes_makes_the_place_appear(  # noqa: PLR0917
+def test_making_the_changes_makes_the_place_appear(
     age: int | None,
     youngest: int,
     oldest: int | None,

@@ -50,7 +50,7 @@ def test_a_possible_finding_is_accepted(finding: Finding) -> None:
 
 
 @given(st.text(), st.none() | st.booleans() | st.floats() | st.text())
-def test_no_finding_crashes_the_check(key: str, value: bool | float | str | None) -> None:  # noqa: FBT001
+def test_no_finding_crashes_the_check(key: str, value: bool | float | str | None) -> None:
     LIBRARY.refusals([Finding(input=key, value=value)])
 
 
