@@ -1,0 +1,171 @@
+"""The example in examples/ works as it is, against API, NATS and the sign-in of partners."""
+
+import asyncio
+import importlib.util
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from events import workers
+from kernel.crypto import KeyRing
+from kernel.database import Database, Wakeup
+from kernel.settings import Settings
+from server.app import create_app
+from server.serve import Server, listen
+from tests.integration.events.world import World, append_case, key_of, until
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples" / "subscriber.py"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the service is."""
+
+    api: str
+    bus: str
+
+
+@pytest_asyncio.fixture
+async def place(
+    settings: Settings,
+    database: Database,
+    system_database: Database,
+    keys: KeyRing,
+) -> AsyncIterator[Place]:
+    """Serve the API and run the workers, all in this process."""
+    app = create_app(msgspec.structs.replace(settings, throw_away=True))
+    server = Server(app, signals=False)
+    database.on_commit = wakeup = Wakeup(database, "regul_feed")
+    team = workers.workers(system_database, settings, settings.nats_url, keys)
+    tasks = [asyncio.create_task(one.run()) for one in team]
+    tasks.append(asyncio.create_task(wakeup.run()))
+    with listen("127.0.0.1", 0) as door:
+        serving = asyncio.create_task(server.serve(sockets=[door]))
+        async with asyncio.timeout(15):
+            while not (server.started and app.services.ready):
+                assert not serving.done(), serving.exception()
+                await asyncio.sleep(0.01)
+        yield Place(
+            api=f"http://127.0.0.1:{door.getsockname()[1]}",
+            bus=f"nats://{settings.nats_url.rpartition('@')[2]}",
+        )
+        server.stop()
+        async with asyncio.timeout(10):
+            await serving
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def subscription(database: Database, world: World) -> str:
+    from events import subscriptions
+
+    wish = subscriptions.NewSubscription(kinds=("case.opened",))
+    made = await database.run(
+        world.partner, lambda tx: subscriptions.create(tx, world.partner, wish)
+    )
+    return str(made.id)
+
+
+@pytest.fixture
+def example() -> ModuleType:
+    described = importlib.util.spec_from_file_location("example_subscriber", EXAMPLE)
+    assert described is not None
+    assert described.loader is not None
+    module = importlib.util.module_from_spec(described)
+    sys.modules[described.name] = module
+    described.loader.exec_module(module)
+    return module
+
+
+def test_the_example_is_short() -> None:
+    assert len(EXAMPLE.read_text("utf-8").splitlines()) < 120
+
+
+async def test_it_receives_each_event_once_in_order_and_survives_its_own_death(
+    database: Database, world: World, place: Place, subscription: str, tmp_path: Path
+) -> None:
+    kept = tmp_path / f"{subscription}.number"
+
+    async def start() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(EXAMPLE),
+            place.api,
+            place.bus,
+            key_of(world.partner),
+            subscription,
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+
+    async def append(count: int) -> None:
+        for _ in range(count):
+            await append_case(database, world, organisations=(world.organisations[0],))
+
+    async def handled(number: int) -> None:
+        async def at() -> bool:
+            return kept.exists() and kept.read_text("utf-8") == str(number)
+
+        await until(at, 20)
+
+    first = await start()
+    await append(10)
+    await handled(10)
+    first.kill()
+    told, _ = await first.communicate()
+    await append(10)
+    second = await start()
+    await handled(20)
+    second.kill()
+    told_then, _ = await second.communicate()
+
+    numbers = [
+        int(line.partition("number=")[2].partition(",")[0])
+        for line in (told + told_then).decode().splitlines()
+    ]
+    assert numbers == list(range(1, 21))
+
+
+async def test_it_repairs_a_gap_from_the_record(
+    database: Database,
+    system_database: Database,
+    world: World,
+    place: Place,
+    subscription: str,
+    example: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(6):
+        await append_case(database, world, organisations=(world.organisations[0],))
+
+    async def numbered() -> bool:
+        async with system_database.plain() as connection:
+            return bool(
+                await connection.fetchval(
+                    "select bool_and(last_number = 6) from events.subscription"
+                )
+            )
+
+    await until(numbered)
+    handled: list[int] = []
+    subscriber = example.Subscriber(
+        place.api, key_of(world.partner), subscription, lambda event: handled.append(event.number)
+    )
+
+    def event(number: int) -> object:
+        return example.Event(id=str(number), type="regul.case.opened", number=number, epoch=1)
+
+    for number in (1, 2, 5, 3, 5, 6):
+        await subscriber.take(event(number))
+    assert handled == [1, 2, 3, 4, 5, 6]
+    assert subscriber.repaired == 4
