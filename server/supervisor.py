@@ -17,7 +17,9 @@ from server.refusal import Refusal
 
 READY_S: Final = 60.0
 ASK_EVERY_S: Final = 1.0
-DEAF_AFTER_S: Final = 20.0
+DEAF_AFTER_S: Final = 60.0
+DEAF_ASKS: Final = 3
+"""Unanswered questions before a kill: a pause of our own process proves nothing."""
 GRACE_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.02
 FIRST_PAUSE_S: Final = 0.05
@@ -163,6 +165,7 @@ class Supervisor:
         """Return when the process has ended; kill it when it stays deaf."""
         process = service.process
         asked = answered = time.monotonic()
+        unanswered = 0
         while process is not None and process.exit_code() is None:
             await asyncio.sleep(LOOK_EVERY_S)
             now = time.monotonic()
@@ -170,9 +173,11 @@ class Supervisor:
                 continue
             asked = now
             if await service.alive():
-                answered = time.monotonic()
+                answered, unanswered = time.monotonic(), 0
                 self._ready[service.name].set()
-            elif now - answered > self._deaf_after_s:
+                continue
+            unanswered += 1
+            if unanswered >= DEAF_ASKS and now - answered > self._deaf_after_s:
                 self._say(f"{service.name} does not answer; killing it")
                 process.signal(signal.SIGKILL)
 
