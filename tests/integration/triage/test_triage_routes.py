@@ -1,0 +1,145 @@
+"""Journey A as far as triage goes, over HTTP, as operator, physician and OSNP."""
+
+import uuid
+from typing import Any
+
+import msgspec
+import pytest
+
+from kernel.settings import Settings
+from tests.integration.server_http.conftest import live  # noqa: F401
+from tests.integration.server_http.live import Live
+
+API = "/api/v1"
+SAID = {"worsening_signs": "Douleur", "call_back": "Sous 12 h", "read_back": True}
+
+
+@pytest.fixture
+def live_settings(settings: Settings) -> Settings:
+    """Give settings of a demo on throw-away servers, drafts allowed."""
+    return msgspec.structs.replace(settings, demo=True, throw_away=True, allow_draft_protocols=True)
+
+
+def key() -> dict[str, str]:
+    return {"idempotency-key": str(uuid.uuid4())}
+
+
+async def opened(live: Live, **fields: Any) -> dict[str, Any]:  # noqa: F811
+    answer = await live.post(f"{API}/cases", json=fields)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_a_call_goes_from_first_word_to_closure(live: Live) -> None:  # noqa: F811
+    call = (await live.post(f"{API}/calls", json={"caller": {"phone": "0612345678"}})).json()
+    case = await opened(
+        live, call_id=call["id"], complaint_text="DT depuis 1h", age_years=61, sex="M"
+    )
+    path = f"{API}/cases/{case['id']}"
+    assert case["case"]["complaint"] == "chest-pain"
+    assert case["assessment"]["result"]["next_question"]["ask"]["fr"]
+
+    told = await live.client.put(
+        f"{path}/findings",
+        headers=live.bearer(),
+        json={
+            "findings": [
+                {"input": "pain_now", "value": True},
+                {"input": "minutes_lasting", "unanswerable": "caller_cannot_know"},
+                {"input": "quality", "value": "pressure"},
+            ]
+        },
+    )
+    assert told.status_code == 200, told.text
+    assert told.json()["result"]["assured"] == "U1"
+    assert (await live.get(f"{path}/assessment")).json() == told.json()
+
+    ended = await live.post(
+        f"{API}/calls/{call['id']}/end", json={"outcome": "case", "case_id": case["id"]}
+    )
+    assert ended.json()["outcome"] == "case"
+    set_ = await live.post(f"{path}/qualification", json={"priority": "P1", "stream": "AMU"})
+    assert set_.json()["state"] == "awaiting_physician"
+    queue = (await live.get(f"{API}/queues/AMU", "physician")).json()
+    assert [one["case"]["id"] for one in queue["cases"]] == [case["id"]]
+
+    taken = await live.post(f"{path}/take", "physician", json={})
+    assert taken.status_code == 200
+    decision = {"kind": "CONSEIL", "acuity": "U3", "reason": "seen_today", "safety_net": SAID}
+    refused = await live.post(f"{path}/dispositions", "osnp", json=decision, headers=key())
+    assert (refused.status_code, refused.json()["code"]) == (403, "physician_only")
+    once = key()
+    decided = await live.post(f"{path}/dispositions", "physician", json=decision, headers=once)
+    assert decided.status_code == 201, decided.text
+    again = await live.post(f"{path}/dispositions", "physician", json=decision, headers=once)
+    assert again.json()["id"] == decided.json()["id"]
+    assert (await live.get(path)).json()["dispositions"][0]["worsening_signs"] == "Douleur"
+
+    closed = await live.post(f"{path}/close", "physician", json={"outcome": "advice_given"})
+    assert closed.json()["state"] == "closed"
+
+
+async def test_a_dispatch_leaves_at_once(live: Live) -> None:  # noqa: F811
+    case = await opened(live, complaint_text="ne respire plus")
+    path = f"{API}/cases/{case['id']}"
+    early = await live.post(f"{path}/reflex-dispatch", json={})
+    assert (early.status_code, early.json()["code"]) == (409, "dispatch_not_assured")
+    await live.post(f"{path}/qualification", json={"priority": "P0", "stream": "AMU"})
+    sent = await live.post(f"{path}/reflex-dispatch", json={})
+    assert (sent.status_code, sent.json()["kind"]) == (201, "INTER")
+
+
+async def test_a_callback_is_owed_listed_and_settled(live: Live) -> None:  # noqa: F811
+    case = await opened(live)
+    owed = await live.post(
+        f"{API}/callbacks", json={"case_id": case["id"], "reason": "deferred", "due_in_s": 60}
+    )
+    assert owed.status_code == 201, owed.text
+    listed = (await live.get(f"{API}/callbacks?limit=1")).json()
+    assert [one["id"] for one in listed["callbacks"]] == [owed.json()["id"]]
+    tried = await live.post(
+        f"{API}/callbacks/{owed.json()['id']}/attempts", json={"outcome": "reached"}
+    )
+    assert tried.json()["state"] == "done"
+
+
+async def test_a_repeated_opening_gives_the_same_case(live: Live) -> None:  # noqa: F811
+    once = key()
+    first = await live.post(f"{API}/cases", json={"age_years": 40}, headers=once)
+    second = await live.post(f"{API}/cases", json={"age_years": 40}, headers=once)
+    assert first.json()["id"] == second.json()["id"]
+
+
+BAD: list[tuple[Any, int, str | None]] = [
+    ({"findings": [{"input": "temp_c", "value": 98.6}]}, 422, "finding_refused"),
+    ({"findings": [{"input": "x" * 300, "value": True}]}, 422, "finding_refused"),
+    ({"findings": [{"input": "hr", "value": "NaN"}]}, 422, "finding_refused"),
+    ({"findings": [{"input": "hr", "value": 10**400}]}, 400, None),
+    ({"findings": [{"input": "hr", "value": 60, "name": "x"}]}, 400, None),
+    ({"findings": [{"input": "hr", "unanswerable": "perhaps"}]}, 400, None),
+    ({"findings": [{"input": "\x00", "value": True}]}, 400, "nul_in_text"),
+    ({"complaint": "no-such-thing"}, 422, "complaint_unknown"),
+    ({"findings": [{"input": "hr", "value": 60}] * 2}, 422, "finding_twice"),
+    ([], 400, None),
+]
+
+
+async def test_a_bad_finding_gets_a_stable_code(live: Live) -> None:  # noqa: F811
+    case = await opened(live)
+    for body, status, code in BAD:
+        answer = await live.client.put(
+            f"{API}/cases/{case['id']}/findings", headers=live.bearer(), json=body
+        )
+        assert answer.status_code == status, answer.text
+        assert code is None or answer.json()["code"] == code
+
+
+async def test_protocols_and_complaints_can_be_read(live: Live) -> None:  # noqa: F811
+    lines = (await live.get(f"{API}/protocols")).json()
+    assert {"news2", "general-adult"} <= {one["id"] for one in lines}
+    assert (await live.get(f"{API}/protocols/news2")).json()["rules"]
+    assert (await live.get(f"{API}/protocols/none")).status_code == 404
+    assert (await live.get(f"{API}/complaints")).json()
+    assert (await live.get(f"{API}/queues/ELSEWHERE")).status_code in {400, 404}
+    assert (await live.get(f"{API}/cases/{uuid.uuid4()}")).status_code == 404
