@@ -153,9 +153,7 @@ async def week_part(
 
 
 @get("/cabinet/patients", include_in_schema=False)
-async def patients(
-    who: NamedDependency[Reader], snapshot: NamedDependency[Snapshot]
-) -> Response[str]:
+async def patients(who: NamedDependency[Reader]) -> Response[str]:
     """Give today's patients alone, for the live page."""
     shown = await incoming.today(who.edge, who.words)
     return who.fragment("incoming.html", incoming=shown)
@@ -165,7 +163,6 @@ async def patients(
 async def answer(
     request: Request[Any, Any, Any],
     who: NamedDependency[Reader],
-    snapshot: NamedDependency[Snapshot],
     handoff_id: FromPath[UUID],
     verb: FromPath[str],
 ) -> Response[str]:

@@ -89,6 +89,8 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
     case = file.case
     open_ = case.state != "closed"
     owner = labels.get(case.responsible_actor_id, "") if case.responsible_actor_id else ""
+    if case.responsible_organisation_id is not None:
+        owner = words.t("dossier.receiver")
     dispatched = any(one.reflex for one in file.dispositions)
     return views.Dossier(
         case_id=case.id,
@@ -117,6 +119,7 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
         and entitlement.closing_refusal(actor.role, case) is None,
         timeline=timeline(file, labels, words),
         reflex=open_
+        and case.decided_at is None
         and may(actor, "dispatch.reflex")
         and not dispatched
         and bool(people.phone(file))

@@ -218,7 +218,7 @@ document.addEventListener("htmx:after:swap", (event) => {
   if (target?.id === "work" || (strayed && (target?.id === "triage" || target?.id === "case"))) {
     (find("#work [autofocus]") ?? find("#answer-first") ?? find("#work h2"))?.focus();
   } else if (strayed && target?.id === "orientation") {
-    (find("#book") ?? find("#hold-first") ?? find("#orientation .primary"))?.focus();
+    (find("#book") ?? find("#hold-first") ?? find("#orientation .primary") ?? find("#orientation-title"))?.focus();
   }
 });
 setInterval(tick, 1000);
