@@ -10,7 +10,7 @@ import msgspec
 
 from directory import loading
 from events import following, sequencer
-from kernel import ids
+from kernel import identity, ids
 from kernel.actor import Actor, Role
 from kernel.crypto import KeyRing
 from kernel.database import Database
@@ -69,13 +69,14 @@ class World:
             label="Test",
         )
         await self.admin.execute(
-            "insert into kernel.actor (id, role, territory_id, organisation_ids, label)"
-            " values ($1, $2, $3, $4, $5)",
+            "insert into kernel.actor (id, role, territory_id, organisation_ids, label,"
+            " api_key_hash) values ($1, $2, $3, $4, $5, $6)",
             person.id,
             role.value,
             person.territory_id,
             list(organisations),
             person.label,
+            identity.digest(str(person.id)),
         )
         return person
 
