@@ -6,7 +6,7 @@ never lowers anything, and what it does not recognise it says it does not recogn
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -96,13 +96,14 @@ class Recogniser:
             for complaint in file.complaints
         )
         used = (word for _, terms in self._terms for term in terms for word in term.words)
-        known = {word.rstrip("*") for word in used} | set(file.abbreviations)
-        self._prefixes = tuple(sorted({w[:-1] for w in self._all_words() if w.endswith("*")}))
-        self._vocabulary = tuple(sorted(known))
-
-    def _all_words(self) -> Iterable[str]:
-        """Give every word of every term."""
-        return (word for _, terms in self._terms for term in terms for word in term.words)
+        self._wanted = tuple(dict.fromkeys(used))
+        self._prefixes = tuple(word[:-1] for word in self._wanted if word.endswith("*"))
+        known = {word.rstrip("*") for word in self._wanted} | set(file.abbreviations)
+        self._vocabulary = frozenset(known)
+        self._spellings: dict[str, list[str]] = {}
+        for word in sorted(known):
+            if len(word) >= _SPELLING_MIN - 1:
+                self._spellings.setdefault(word[0], []).append(word)
 
     def complaint(self, code: str) -> Complaint | None:
         """Give the complaint of that code, or None."""
@@ -122,10 +123,14 @@ class Recogniser:
             The matches, most specific first, equals by severity, then by code. A complaint
             whose words are part of a longer match ("bleeding" in "nasal bleeding") is left out.
         """
-        words = [self._corrected(word) for word in _words(text or "", self._file.abbreviations)]
+        said = _words(text or "", self._file.abbreviations)
+        corrected = {word: self._corrected(word) for word in dict.fromkeys(said)}
+        words = [corrected[word] for word in said]
+        heard = {want: _places(words, want) for want in self._wanted}
         found: list[tuple[Complaint, tuple[int, ...]]] = []
         for complaint, terms in self._terms:
-            best = max((self._match(words, term) for term in terms), key=len, default=())
+            likely = (term for term in terms if all(heard[want] for want in term.words))
+            best = max((self._match(words, heard, term) for term in likely), key=len, default=())
             if best:
                 found.append((complaint, best))
         kept = [
@@ -147,18 +152,17 @@ class Recogniser:
             default_acuity=default,
         )
 
-    def _match(self, words: list[str], term: _Term) -> tuple[int, ...]:
+    def _match(
+        self, words: list[str], heard: Mapping[str, tuple[int, ...]], term: _Term
+    ) -> tuple[int, ...]:
         """Give the places of the words of the text that say a term, or nothing.
 
         The words of a term stand within its length plus three others, in any order; a term
         that follows a negation closely is denied, unless it begins with the negation itself.
         """
         reach = len(term.words) + _SLACK
-        for start in range(len(words)):
-            window = words[start : start + reach]
-            if not any(_is(words[start], want) for want in term.words):
-                continue
-            picked = _pick(window, term.words)
+        for start in sorted({place for want in term.words for place in heard[want]}):
+            picked = _pick(words[start : start + reach], term.words)
             if picked and picked[0] == 0 and not self._denied(words, start, term):
                 return tuple(start + place for place in picked)
         return ()
@@ -175,11 +179,15 @@ class Recogniser:
         return False
 
     def _corrected(self, word: str) -> str:
-        """Give a known word one letter away from an unknown long word, else the word."""
+        """Give a known word one letter away from an unknown long word, else the word.
+
+        The first letter is taken as typed.
+        """
         known = word in self._vocabulary or word.startswith(self._prefixes)
         if known or len(word) < _SPELLING_MIN:
             return word
-        return next((entry for entry in self._vocabulary if _one_edit(word, entry)), word)
+        likely = self._spellings.get(word[0], [])
+        return next((entry for entry in likely if _one_edit(word, entry)), word)
 
 
 def normalise(text: str) -> str:
@@ -203,6 +211,14 @@ def _term(text: str, abbreviations: Mapping[str, str]) -> tuple[str, ...]:
         abbreviations.get(word, word) if not word.endswith("*") else word
         for word in normalise(text).split()
     )
+
+
+def _places(words: list[str], want: str) -> tuple[int, ...]:
+    """Give where a wanted word stands."""
+    if not want.endswith("*"):
+        return tuple(place for place, word in enumerate(words) if word == want)
+    prefix = want[:-1]
+    return tuple(place for place, word in enumerate(words) if word.startswith(prefix))
 
 
 def _pick(window: list[str], wanted: tuple[str, ...]) -> tuple[int, ...]:
