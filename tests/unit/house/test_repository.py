@@ -1,6 +1,7 @@
 """Rules of the repository itself: locks, registry addresses, the command, one name one owner."""
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -123,12 +124,10 @@ def test_help_imports_nothing_that_is_installed() -> None:
     assert told.returncode == 0, told.stderr
 
 
-def test_every_subcommand_has_a_main() -> None:
-    for command in cli.available().values():
-        path = ROOT.joinpath(*command.module.split(".")).with_suffix(".py")
-        names = {node.name for node in ast.parse(path.read_text("utf-8")).body
-                 if isinstance(node, ast.FunctionDef)}  # fmt: skip
-        assert "main" in names, command.module
+@pytest.mark.parametrize("name", cli.available())
+def test_every_subcommand_has_a_main(name: str) -> None:
+    module = importlib.import_module(cli.available()[name].module)
+    assert callable(module.main)
 
 
 def test_an_unknown_subcommand_is_refused_in_one_sentence() -> None:
