@@ -70,11 +70,6 @@ def unit_vectors(lon: Floats, lat: Floats) -> Floats:
     return np.stack((ring * np.cos(east), ring * np.sin(east), np.sin(north)), axis=-1)
 
 
-def chord(distance_m: float) -> float:
-    """Give the straight chord on the unit sphere under a great-circle distance."""
-    return float(2.0 * np.sin(min(distance_m / EARTH_RADIUS_M, np.pi) / 2.0))
-
-
 def great_circle_m(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:
     """Give great-circle metres from one position to n others, shape (n,).
 

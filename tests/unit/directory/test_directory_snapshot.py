@@ -73,14 +73,20 @@ def needs(draw: st.DrawFn) -> Need:
     )
 
 
+@cache
+def by_service() -> dict[CareServiceId, list[Diary]]:
+    found: dict[CareServiceId, list[Diary]] = {}
+    for diary in diaries():
+        found.setdefault(diary.schedule.care_service_id, []).append(diary)
+    return found
+
+
 def brute_force(need: Need, audience: consent.Audience) -> dict[CareServiceId, eligibility.Verdict]:
     places = {place.id: place for place in territory().rows.locations}
     found = {}
     for service in territory().rows.care_services:
         openings: dict[Modality, datetime] = {}
-        for diary in diaries():
-            if diary.schedule.care_service_id != service.id:
-                continue
+        for diary in by_service().get(service.id, []):
             for slot in diary.slots:
                 if slot.start >= need.earliest and consent.shows(
                     diary.schedule, slot.visibility, slot.start, audience, NOW
@@ -91,7 +97,7 @@ def brute_force(need: Need, audience: consent.Audience) -> dict[CareServiceId, e
     return found
 
 
-@settings(max_examples=15)
+@settings(max_examples=12)
 @given(needs(), st.sampled_from([consent.Audience.CENTRE, consent.Audience.PUBLIC]))
 def test_search_finds_what_brute_force_finds(need: Need, audience: consent.Audience) -> None:
     expected = brute_force(need, audience)
@@ -210,3 +216,79 @@ def test_search_radii_grow_to_the_maximum(default: int, step: int, maximum: int)
     assert list(found) == sorted(set(found))
     assert found[0] == default
     assert found[-1] == max(default, maximum)
+
+
+def test_what_nobody_offers_is_answered_with_nothing() -> None:
+    found = snapshot().search(Need(service="none", earliest=NOW), NOW)
+    assert (found.considered, found.eligible, found.refused) == (0, (), ())
+    assert snapshot().nearest("none", 2.3, 49.9, 3) == ()
+    assert snapshot().nearest("dental", 2.3, 49.9, 0) == ()
+    assert snapshot().service(CareServiceId(UUID(int=1))) is None
+    assert snapshot().location(CareServiceId(UUID(int=1))) is None
+
+
+def test_a_service_is_found_by_its_id_with_its_place() -> None:
+    service = territory().rows.care_services[0]
+    place = snapshot().location(service.id)
+    assert snapshot().service(service.id) == service
+    assert place is not None
+    assert place.id == service.location_id
+
+
+def test_a_place_that_is_unknown_refuses_nobody_for_distance() -> None:
+    found = snapshot().search(Need(service="pharmacy", earliest=NOW, radius_m=1), NOW)
+    assert found.refused_total == 0
+    assert all(candidate.travel_s is None for candidate in found.eligible)
+
+
+def test_beyond_the_radius_only_the_nearest_are_explained() -> None:
+    need = Need(service="pharmacy", earliest=NOW, lon=2.3, lat=49.9, radius_m=500)
+    found = snapshot().search(need, NOW, refused_limit=3)
+    assert len(found.refused) == 3
+    metres = [verdict.straight_m or 0.0 for verdict in found.refused]
+    assert metres == sorted(metres)
+    assert found.refused_total == found.considered - len(found.eligible)
+
+
+def test_a_diary_of_an_unknown_service_is_left_out_of_a_refresh() -> None:
+    diary = diaries()[0]
+    lost = msgspec.structs.replace(
+        diary,
+        schedule=msgspec.structs.replace(
+            diary.schedule, care_service_id=CareServiceId(UUID(int=5))
+        ),
+    )
+    newer = snapshot().refreshed(3, [lost])
+    assert newer.diaries == snapshot().diaries
+
+
+def test_paths_from_or_to_nowhere_do_not_exist() -> None:
+    built = graph.build(territory().rows, distance.TravelModel())
+    doctor = next(s for s in territory().rows.care_services if s.service == "general_practice")
+    assert graph.referral_path(built, CareServiceId(UUID(int=1)), "cardiology") is None
+    assert graph.referral_path(built, doctor.id, "nothing") is None
+
+
+def test_every_inconsistency_has_its_code() -> None:
+    rows = territory().rows
+    head = rows.organisations[0]
+    circle = msgspec.structs.replace(head, parent_id=head.id)
+    torn = msgspec.structs.replace(
+        rows,
+        organisations=(circle, *rows.organisations[1:]),
+        locations=(),
+        roles=(),
+        care_services=rows.care_services[-400:],
+    )
+    codes = {fault.code for fault in graph.faults(torn)}
+    assert codes == {"location_unknown", "role_unknown", "link_dangling", "parent_cycle"}
+    assert graph.build(torn, distance.TravelModel()).number_of_edges() > 0
+
+
+def test_a_need_never_ends_before_it_begins() -> None:
+    with pytest.raises(ValueError, match="not before its earliest"):
+        Need(service="dental", earliest=NOW, deadline=NOW - timedelta(seconds=1))
+
+
+def test_without_widening_there_is_one_radius() -> None:
+    assert distance.SearchRadius(default_m=5, step_m=0, maximum_m=9).radii() == (5,)
