@@ -5,7 +5,7 @@ of its own. Only the public API is used, and every step's time is kept.
 """
 
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
 
@@ -187,14 +187,19 @@ class Desk:
         done = self._physician.accepted("POST", f"{API}/cases/{case}/take", {})
         await self._timed("take", done)
 
-    async def decide(self, case: UUID, decision: Decision) -> UUID:
+    async def decide(self, case: UUID, decision: Decision, *, skills: Sequence[str] = ()) -> UUID:
         """Let the physician decide; the safety net is said with every decision.
 
         Args:
             case: Which.
             decision: What.
+            skills: Skill codes that the place must have.
         """
-        optional = {"service": decision.service, "reason": decision.reason or None}
+        optional = {
+            "service": decision.service,
+            "reason": decision.reason or None,
+            "skills": list(skills) or None,
+        }
         body = {
             "kind": decision.kind,
             "acuity": decision.acuity,

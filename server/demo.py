@@ -87,9 +87,8 @@ async def _keep(options: argparse.Namespace, began: float) -> None:
         if not options.quiet_world:
             from server import live_world
 
-            keys = {account.login: account.key for account in instance.accounts}
             living = live_world.LiveWorld(
-                stack.base_url, keys, seed=options.seed, speed=options.speed
+                stack.base_url, instance.accounts, seed=options.seed, speed=options.speed
             )
             await world.enter_async_context(living)
         await until_signal()

@@ -70,10 +70,9 @@ async def book(desk: Desk, disposition: UUID, seed: int) -> wire.Appointment | N
     """
     for turn in range(ROUNDS):
         offer = await desk.offers(disposition, seed + turn)
-        slots = [place.slot_id for place in offer.places if place.slot_id is not None]
-        if not slots:
+        if not any(place.slot_id for place in offer.places):
             return None
-        hold = await _hold(desk, disposition, offer.id, slots)
+        hold = await hold_first(desk, disposition, offer)
         booked = None if hold is None else await desk.book(hold.id)
         if booked is not None:
             return booked
@@ -106,16 +105,22 @@ async def wait(desk: Desk, disposition: UUID) -> Placed:
     return Placed(outcome="waiting", disposition=disposition, waiting=entry)
 
 
-async def _hold(desk: Desk, disposition: UUID, offer: UUID, slots: list[UUID]) -> wire.Hold | None:
-    """Hold the first of the slots that is free; a refusal may name a better next one."""
-    wanted = list(slots)
+async def hold_first(desk: Desk, disposition: UUID, offer: wire.Offer) -> wire.Hold | None:
+    """Hold the best place of an offer that is still free; a refusal may name a better next one.
+
+    Args:
+        desk: Whose people act.
+        disposition: For what.
+        offer: Ranked places.
+    """
+    wanted = [place.slot_id for place in offer.places if place.slot_id is not None]
     tried: set[UUID] = set()
     while wanted:
         slot = wanted.pop(0)
         if slot in tried:
             continue
         tried.add(slot)
-        answer = await desk.hold(slot, disposition, offer)
+        answer = await desk.hold(slot, disposition, offer.id)
         if isinstance(answer, wire.Hold):
             return answer
         if answer.next_best is not None and answer.next_best.slot_id is not None:

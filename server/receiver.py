@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from server import wire
+from server.background import beside
 from server.client import AwayError, Client, RefusedError
 
 PATH: Final = "/api/v1/handoffs"
@@ -75,13 +76,8 @@ async def receiving(client: Client) -> AsyncIterator[Receiver]:
         The receiver.
     """
     receiver = Receiver(client)
-    task = asyncio.create_task(receiver.run())
-    try:
+    async with beside(receiver.run()):
         yield receiver
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def _made_at_s(identity: UUID) -> float:

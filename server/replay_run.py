@@ -34,7 +34,8 @@ KINDS: Final = (
     "assessment.recorded", "disposition.decided", "hold.placed", "appointment.booked",
     "appointment.pending", "appointment.confirmed", "appointment.cancelled", "referral.sent",
     "referral.updated", "handoff.requested", "handoff.delivered", "handoff.accepted",
-    "handoff.overdue", "handoff.escalated", "waiting.entered", "waiting.placed",
+    "handoff.refused", "handoff.overdue", "handoff.escalated", "waiting.entered",
+    "waiting.placed", "callback.due", "slot.displaced", "availability.published",
 )  # fmt: skip
 """What the replay's subscriber asks for."""
 

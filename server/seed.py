@@ -62,9 +62,8 @@ async def ensure(dsn: str, key_file: Path) -> Seeded:
     keys = KeyRing(read_master(key_file))
     database = await open_database(dsn, "regul_system", 2)
     try:
-        if await _is_done(database, keys):
-            return Seeded(accounts=accounts.opened(keys, {}))
-        return await _write(database, keys)
+        known = await _known(database, keys)
+        return await _write(database, keys) if known is None else Seeded(accounts=known)
     finally:
         await database.close()
 
@@ -92,17 +91,23 @@ def places(territory: "Seed") -> Mapping[str, Sequence[UUID]]:
         territory: As generated.
 
     Returns:
-        For `clinic` and `clinic-2` a surgery in Amiens with a diary of its own, for `partner-a`
-        and `partner-b` a hospital with an emergency department each, for `all` everybody.
+        For `clinic` and `clinic-2` a surgery in Amiens with diaries of its own, shown at once;
+        for `partner-a` and `partner-b` a hospital with SMUR each; for `all` everybody.
     """
     rows = territory.rows
     located = {place.id: place for place in rows.locations}
-    owned = {one.care_service_id for one in territory.schedules if one.ownership == "owned"}
+    owners = {service.id: service.organisation_id for service in rows.care_services}
+    later = {
+        owners[one.care_service_id]
+        for one in territory.schedules
+        if one.ownership != "owned" or one.release_before_s is not None
+    }
+    publishing = {owners[one.care_service_id] for one in territory.schedules} - later
     surgeries = [
         service.organisation_id
         for service in rows.care_services
         if service.service == "general_practice"
-        and service.id in owned
+        and service.organisation_id in publishing
         and "duty" not in service.skills
         and located[service.location_id].commune == CAPITAL
     ]
@@ -120,16 +125,28 @@ def places(territory: "Seed") -> Mapping[str, Sequence[UUID]]:
     }
 
 
-async def _is_done(database: Database, keys: KeyRing) -> bool:
+def organisations() -> Mapping[str, Sequence[UUID]]:
+    """Give the organisations of the demo's accounts; the same in every instance."""
+    from directory import somme
+
+    return places(somme.generate(today(), TERRITORY.id))
+
+
+async def _known(database: Database, keys: KeyRing) -> tuple[Opened, ...] | None:
+    """Give the accounts when everything is there already and lasts, else None."""
     from directory import seeding
 
+    found: list[Opened] = []
     async with database.transaction(system(TERRITORY.id)) as tx:
-        for login in accounts.LOGINS:
-            digest = identity.digest(accounts.key_of(keys, login))
-            if await identity.of_key(tx, digest) is None:
-                return False
+        for account in accounts.opened(keys, {}):
+            actor = await identity.of_key(tx, identity.digest(account.key))
+            if actor is None:
+                return None
+            own = actor.organisation_ids
+            found.append(msgspec.structs.replace(account, organisation_ids=own))
         last = await seeding.last_day(tx, TERRITORY.id)
-    return last is not None and last >= today() + SHORTEST_AHEAD
+    enough = last is not None and last >= today() + SHORTEST_AHEAD
+    return tuple(found) if enough else None
 
 
 async def _write(database: Database, keys: KeyRing) -> Seeded:

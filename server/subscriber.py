@@ -16,6 +16,7 @@ import nats
 import nats.errors
 import nats.js.errors
 
+from server.background import beside
 from server.client import AwayError, Client, RefusedError
 from server.replay_ledger import Inbox, NumberedEvent
 
@@ -73,6 +74,7 @@ class Subscriber:
         id: Of the subscription.
         inbox: What was received, over NATS or to fill gaps.
         over_nats: How many messages came over NATS.
+        received: Each event as it came over NATS, by number.
     """
 
     def __init__(self, client: Client, nats_url: str, key: str, subscription: UUID) -> None:
@@ -87,6 +89,7 @@ class Subscriber:
         self.id = subscription
         self.inbox = Inbox()
         self.over_nats = 0
+        self.received: dict[int, CloudEvent] = {}
         self._client = client
         self._nats_url = nats_url
         self._key = key
@@ -129,6 +132,7 @@ class Subscriber:
                 for message in await _fetch(pull):
                     event = msgspec.json.decode(message.data, type=CloudEvent)
                     self.over_nats += 1
+                    self.received[event.number] = event
                     self.inbox.receive(noted(event))
                     await message.ack()
         finally:
@@ -145,13 +149,8 @@ async def following(subscriber: Subscriber) -> AsyncIterator[Subscriber]:
     Yields:
         The same subscriber.
     """
-    task = asyncio.create_task(subscriber.run())
-    try:
+    async with beside(subscriber.run()):
         yield subscriber
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def settle(subscriber: Subscriber) -> None:

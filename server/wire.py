@@ -49,6 +49,7 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     slot_id: UUID | None = None
     late_s: int = 0
+    reasons: "list[Told]" = []
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +107,7 @@ class WaitingEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A need without a place."""
 
     id: UUID
+    case_id: UUID
     owner_id: UUID
     deadline: datetime
     constraint: str
@@ -146,3 +148,91 @@ class Handoffs(msgspec.Struct, frozen=True, kw_only=True):
 
     handoffs: list[Handoff]
     after: UUID | None = None
+
+
+class CareService(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer of care."""
+
+    id: UUID
+    service: str
+    organisation_id: UUID
+    schedules: list[UUID]
+
+
+class CareServices(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of care services."""
+
+    care_services: list[CareService]
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """A slot with its seats counted."""
+
+    id: UUID
+    key: str
+    free: int
+    taken: int
+    displaced: int
+
+
+class Slots(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of slots."""
+
+    slots: list[Slot]
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """What a publication did."""
+
+    sequence: int
+    slots: int
+    added: int
+    withdrawn: int
+    displaced: int
+
+
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
+    """What withdrawing a slot did."""
+
+    slot_id: UUID
+    displaced: int
+
+
+class WaitingEntries(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of the waiting list."""
+
+    items: list[WaitingEntry]
+
+
+class QueuedCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A case at its place in the queue."""
+
+    case: Case
+    rank: int
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """The cases of a stream that wait for a decision."""
+
+    cases: list[QueuedCase]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is worth asking next."""
+
+    input: str
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """What triage says: the level that is assured, the worst still possible."""
+
+    assured: str | None
+    worst: str | None
+    next_question: Question | None = None
+
+
+class Assessment(msgspec.Struct, frozen=True, kw_only=True):
+    """An evaluation as it was stored."""
+
+    id: UUID
+    result: Interval
