@@ -5,6 +5,7 @@ and obeys lines on its standard input: `kill NAME`, `stop`.
 """
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -44,6 +45,7 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         self._errors: list[str] = []
         assert self._process.stderr is not None
