@@ -6,7 +6,6 @@ own consumers on OUT, and one private inbox `_INBOX_<user name>`. The grant ends
 client then signs in again and is looked up again.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from events import nkeys, subscriptions
+from events import listening, nkeys, subscriptions
 from events.jetstream import OUT, Bus, BusAway
 from kernel import actor, errors, identity
 from kernel.actor import Actor
@@ -115,7 +114,7 @@ class Callout:
                     answering = client
             except (BusAway, NatsError, OSError):
                 answering = None if not self._bus.connected else answering
-            await asyncio.sleep(_AGAIN_S)
+            await listening.pause(_AGAIN_S)
 
     async def _take(self, message: Msg) -> None:
         try:

@@ -76,7 +76,7 @@ def of_delivery(
     if delivery.event is not None:
         return envelope(delivery.event, delivery.number, recipient_id, keys)
     return CloudEvent(
-        id=uuid5(subscription_id, str(delivery.number)),
+        id=withheld_id(subscription_id, delivery.number),
         source="/regul",
         type=_PREFIX + WITHHELD,
         sequence=str(delivery.number),
@@ -87,6 +87,19 @@ def of_delivery(
         datacontenttype=JSON,
         data={},
     )
+
+
+def withheld_id(subscription_id: UUID, number: int) -> UUID:
+    """Give the id of what stands in for an event that may no longer be seen.
+
+    Args:
+        subscription_id: Whose.
+        number: Its number there.
+
+    Returns:
+        The same at each call; it tells nothing of the event.
+    """
+    return uuid5(subscription_id, str(number))
 
 
 def envelope(event: StoredEvent, number: int, recipient_id: UUID, keys: KeyRing) -> CloudEvent:

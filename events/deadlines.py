@@ -1,9 +1,8 @@
 """The clock of handoffs: silence becomes overdue, the overdue goes to a human on duty."""
 
-import asyncio
 from typing import Final
 
-from events import handoffs
+from events import handoffs, listening
 from kernel import actor, errors
 from kernel.database import Database
 from kernel.telemetry import logger
@@ -25,7 +24,7 @@ async def run(database: Database) -> None:
             moved = 0
         if moved:
             logger().info("handoff.overdue", count=moved)
-        await asyncio.sleep(EVERY_S)
+        await listening.pause(EVERY_S)
 
 
 async def step(database: Database) -> int:

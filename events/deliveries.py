@@ -118,6 +118,21 @@ async def before_kept(tx: Tx, subscription_id: UUID, seconds: int) -> int:
     return number
 
 
+async def event_at(tx: Tx, subscription_id: UUID, number: int) -> UUID | None:
+    """Give the id of the event that has a number.
+
+    Args:
+        tx: A transaction under `regul_system`.
+        subscription_id: Whose number.
+        number: Which.
+
+    Returns:
+        Its id, or None when the number was not given.
+    """
+    event_id: UUID | None = await tx.fetchval(SELECT_EVENT_AT, subscription_id, number)
+    return event_id
+
+
 LOCK_CURSOR: Final = """
 select position from events.consumer where name = 'dispatcher' for update skip locked
 """
@@ -174,4 +189,11 @@ select coalesce(
      where d.subscription_id = $1
        and o.occurred_at > kernel.regul_now() - make_interval(secs => $2::float8)),
     (select last_number from events.subscription where id = $1))
+"""
+SELECT_EVENT_AT: Final = """
+select o.event_id
+from events.delivery d
+join events.position p on p.position = d.position
+join events.outbox o on o.id = p.outbox_id
+where d.subscription_id = $1 and d.event_number = $2
 """

@@ -45,15 +45,18 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
 
 
-async def decide(database: Database, bell: Bell) -> None:
+async def decide(database: Database, bell: Bell, decided: Bell) -> None:
     """Decide for as long as the process lives.
 
     Args:
         database: Pool under `regul_system`.
         bell: Rings when there are new positions.
+        decided: Rung when there is something to publish.
     """
     while True:
-        if not await decide_step(database):
+        if await decide_step(database):
+            decided.ring()
+        else:
             await bell.wait()
 
 
@@ -92,7 +95,7 @@ class Publisher:
         """Publish for as long as the process lives; try again for ever.
 
         Args:
-            bell: Rings when there are new positions or subscriptions.
+            bell: Rings when something was decided.
         """
         pause, idle = _FIRST_PAUSE_S, LOOK_S
         while True:
@@ -191,6 +194,7 @@ class Publisher:
         cloud_event = cloudevents.of_delivery(one, outlet.id, outlet.recipient_id, self._keys)
         headers = {
             "Nats-Msg-Id": f"{outlet.id}:{one.number}",
+            "ce-id": str(cloud_event.id),
             "content-type": "application/cloudevents+json",
         }
         return Outgoing(
@@ -206,5 +210,14 @@ class Publisher:
             async with self._database.transaction(_SYSTEM) as tx:
                 number = await deliveries.before_kept(tx, outlet.id, jetstream.KEPT_S)
             return Mark(number=number, sequence=0)
-        identity = (last.headers or {}).get("Nats-Msg-Id", "")
-        return Mark(number=int(identity.rpartition(":")[2]), sequence=last.seq)
+        headers = last.headers or {}
+        number = int(headers.get("Nats-Msg-Id", "").rpartition(":")[2])
+        async with self._database.transaction(_SYSTEM) as tx:
+            ours = await deliveries.event_at(tx, outlet.id, number)
+        if headers.get("ce-id") != str(ours) and headers.get("ce-id") != str(
+            cloudevents.withheld_id(outlet.id, number)
+        ):
+            await self._bus.drop(OUT)
+            why = "OUT tells of another past"
+            raise BusAway(why)
+        return Mark(number=number, sequence=last.seq)

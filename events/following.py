@@ -5,7 +5,6 @@ commit in one transaction. An event whose reaction keeps failing is parked, with
 same aggregate; everything else goes on.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 from uuid import UUID
@@ -95,7 +94,7 @@ class Follower:
                 if attempt == TRIES - 1:
                     await self._park(failure)
                     return True
-                await asyncio.sleep(_FIRST_PAUSE_S * 2**attempt)
+                await listening.pause(_FIRST_PAUSE_S * 2**attempt)
         return False
 
     async def _react(self) -> bool:

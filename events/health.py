@@ -1,10 +1,10 @@
 """What the workers last saw of the feed and of NATS; the console says it when it is degraded."""
 
-import asyncio
 from typing import Final
 
 import msgspec
 
+from events import listening
 from events.jetstream import Bus
 from events.relay import Relay
 from kernel import actor, errors
@@ -45,7 +45,7 @@ async def run(database: Database, bus: Bus, relay: Relay) -> None:
                 await tx.execute(UPSERT_HEALTH, RELAY, bus.connected, position)
         except errors.Unavailable:
             pass
-        await asyncio.sleep(EVERY_S)
+        await listening.pause(EVERY_S)
 
 
 async def condition(tx: Tx) -> Condition:

@@ -202,7 +202,8 @@ class Bus:
                 for index, one in enumerate(messages):
                     reply = f"{inbox}.{index}"
                     await client.publish(one.subject, one.body, reply=reply, headers=one.headers)
-                await asyncio.wait_for(complete.wait(), _TIMEOUT_S)
+                async with asyncio.timeout(_TIMEOUT_S):
+                    await complete.wait()
             finally:
                 if client.is_connected:
                     await answered.unsubscribe()

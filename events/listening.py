@@ -20,6 +20,30 @@ IDLE_S: Final = 1.0
 _AGAIN_S: Final = 0.5
 
 
+def heed() -> None:
+    """End a task that was told to end.
+
+    `asyncio.wait_for` of Python 3.11 (nats-py and asyncpg use it) may swallow a cancellation that
+    comes together with its result; a loop that goes on for ever must ask.
+
+    Raises:
+        CancelledError: The task was cancelled before.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def pause(seconds: float) -> None:
+    """Sleep in a loop that goes on for ever.
+
+    Args:
+        seconds: How long.
+    """
+    heed()
+    await asyncio.sleep(seconds)
+
+
 class Bell:
     """What one follower waits on."""
 
@@ -40,8 +64,10 @@ class Bell:
         Returns:
             Whether it rang.
         """
+        heed()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._rung.wait()
         rang = self._rung.is_set()
         self._rung.clear()
         return rang
@@ -57,16 +83,22 @@ class Listener:
             database: Any pool; one of its connections is kept.
         """
         self._database = database
-        self._bells: weakref.WeakSet[Bell] = weakref.WeakSet()
+        self._bells: dict[str, weakref.WeakSet[Bell]] = {
+            channel: weakref.WeakSet() for channel in (APPENDED, SEQUENCED)
+        }
 
-    def bell(self) -> Bell:
-        """Make a bell that rings on both channels.
+    def bell(self, channel: str = SEQUENCED) -> Bell:
+        """Make a bell.
+
+        Args:
+            channel: `SEQUENCED`; `APPENDED` is for the sequencer alone, which commits nothing when
+                it finds nothing: anybody else would wake itself with each of its commits.
 
         Returns:
             The bell; it is forgotten when the caller forgets it.
         """
         bell = Bell()
-        self._bells.add(bell)
+        self._bells[channel].add(bell)
         return bell
 
     async def run(self) -> None:
@@ -77,32 +109,32 @@ class Listener:
                     await self._listen(connection)
             except errors.Unavailable:
                 logger().warning("database.away", worker="listener")
-                await asyncio.sleep(_AGAIN_S)
+                await pause(_AGAIN_S)
 
     async def _listen(self, connection: Tx) -> None:
         lost = asyncio.Event()
 
-        def ring(*_: object) -> None:
-            self._ring()
+        def ring(_connection: object, _pid: int, channel: str, _payload: object) -> None:
+            self._ring(channel)
 
         def end(_: object) -> None:
             lost.set()
 
         connection.add_termination_listener(end)
         try:
-            for channel in (APPENDED, SEQUENCED):
+            for channel in self._bells:
                 await connection.add_listener(channel, ring)
-            self._ring()
+                self._ring(channel)
             await lost.wait()
         finally:
             connection.remove_termination_listener(end)
             if not connection.is_closed():
                 with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                    for channel in (APPENDED, SEQUENCED):
+                    for channel in self._bells:
                         await connection.remove_listener(channel, ring)
 
-    def _ring(self) -> None:
-        for bell in self._bells:
+    def _ring(self, channel: str) -> None:
+        for bell in self._bells[channel]:
             bell.ring()
 
 

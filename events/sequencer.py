@@ -21,6 +21,10 @@ _LOCK: Final = 7_304_010
 _SYSTEM: Final = actor.system()
 
 
+class _NothingToDo(Exception):
+    """Rolls back: a commit would ring the bell that woke us, for ever."""
+
+
 async def run(database: Database, bell: Bell) -> None:
     """Sequence for as long as the process lives.
 
@@ -42,13 +46,19 @@ async def step(database: Database) -> int:
     Returns:
         How many of both; 0 when there was nothing or another process is at it.
     """
-    async with database.transaction(_SYSTEM) as tx:
-        if not await tx.fetchval(TRY_LOCK, _LOCK):
-            return 0
-        sequenced = await _sequence(tx)
-        if sequenced:
-            await tx.execute(NOTIFY, SEQUENCED)
-        return sequenced + await audit.chain(tx)
+    try:
+        async with database.transaction(_SYSTEM) as tx:
+            if not await tx.fetchval(TRY_LOCK, _LOCK):
+                raise _NothingToDo
+            sequenced = await _sequence(tx)
+            if sequenced:
+                await tx.execute(NOTIFY, SEQUENCED)
+            done = sequenced + await audit.chain(tx)
+            if not done:
+                raise _NothingToDo
+            return done
+    except _NothingToDo:
+        return 0
 
 
 async def _sequence(tx: Tx) -> int:

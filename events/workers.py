@@ -44,10 +44,17 @@ def workers(
         The tasks.
     """
     listener = listening.shared(database)
+    decided = listener.bell()
     team = [
         Worker(name="listener", run=listener.run),
-        Worker(name="sequencer", run=partial(sequencer.run, database, listener.bell())),
-        Worker(name="dispatcher", run=partial(dispatcher.decide, database, listener.bell())),
+        Worker(
+            name="sequencer",
+            run=partial(sequencer.run, database, listener.bell(listening.APPENDED)),
+        ),
+        Worker(
+            name="dispatcher",
+            run=partial(dispatcher.decide, database, listener.bell(), decided),
+        ),
         Worker(name="deadlines", run=partial(deadlines.run, database)),
     ]
     if nats_url:
@@ -57,7 +64,7 @@ def workers(
         team += [
             Worker(name="bus", run=bus.run),
             Worker(name="relay", run=partial(relay.run, listener.bell())),
-            Worker(name="publisher", run=partial(publisher.run, listener.bell())),
+            Worker(name="publisher", run=partial(publisher.run, decided)),
             Worker(name="health", run=partial(health.run, database, bus, relay)),
         ]
         if settings.auth_callout_seed:

@@ -11,7 +11,7 @@ import pytest
 
 from events import catalogue, deliveries, dispatcher, outbox, sequencer, subscriptions
 from events.dispatcher import Publisher
-from events.jetstream import OUT, Bus
+from events.jetstream import OUT, Bus, BusAway
 from events.subscriptions import NewSubscription, Subscription
 from kernel import actor, errors, ids
 from kernel.actor import Actor
@@ -172,7 +172,7 @@ async def test_no_event_is_delivered_outside_its_scope(
     assert delivered > 100
 
 
-async def test_out_holds_the_same_numbers_as_the_record(  # noqa: PLR0917 - fixtures
+async def test_out_holds_the_same_numbers_as_the_record(
     database: Database,
     system_database: Database,
     world: World,
@@ -195,7 +195,7 @@ async def test_out_holds_the_same_numbers_as_the_record(  # noqa: PLR0917 - fixt
         assert received == await own_events(database, who, subscription, keys)
 
 
-async def test_a_wiped_out_is_filled_again(  # noqa: PLR0917 - fixtures
+async def test_a_wiped_out_is_filled_again(
     database: Database,
     system_database: Database,
     world: World,
@@ -217,6 +217,30 @@ async def test_a_wiped_out_is_filled_again(  # noqa: PLR0917 - fixtures
     context = await bus.context()
     consumer = await context.consumer_info(OUT, str(mine.id))
     assert consumer.num_pending == 10
+
+
+async def test_an_out_of_another_past_is_filled_again(
+    database: Database,
+    system_database: Database,
+    world: World,
+    publishers: tuple[Publisher, Publisher],
+    bus: Bus,
+    nats_url: str,
+) -> None:
+    mine = await subscribe(database, world.partner)
+    await publishers[0].look()
+    context = await bus.context()
+    for number in range(1, 8):
+        identity = {"Nats-Msg-Id": f"{mine.id}:{number}", "ce-id": str(ids.uuid7())}
+        await context.publish(f"out.{mine.id}", b"{}", headers=identity)
+    for _ in range(5):
+        await append_case(database, world, organisations=(world.organisations[0],))
+    await decide_all(system_database)
+    with pytest.raises(BusAway):
+        await publishers[0].step()
+    await publish_all(publishers[0])
+
+    assert [one.number for one in await in_stream(nats_url, mine)] == [1, 2, 3, 4, 5]
 
 
 async def test_two_recipients_know_a_case_by_different_names(

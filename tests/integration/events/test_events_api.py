@@ -91,10 +91,10 @@ async def desk(
         logging_config=None,
     )
 
-    async def tapped(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+    async def tapped(scope: Any, receive: Any, send: Any) -> None:
         """Pass on, and drain once the event at position 4 was sent."""
 
-        async def pass_on(message: Any) -> None:  # noqa: ANN401 - ASGI
+        async def pass_on(message: Any) -> None:
             await send(message)
             if b"id: 4" in message.get("body", b""):
                 app.state.drain.set()
@@ -145,7 +145,7 @@ async def test_the_receiver_reads_sees_and_acknowledges(
         ("refusals", {"reason": "no room, sorry"}, "k", 400, "value_unreadable"),
     ],
 )
-async def test_a_bad_answer_is_refused(  # noqa: PLR0917 - parameters
+async def test_a_bad_answer_is_refused(
     desk: Desk,
     world: World,
     handoff: Handoff,

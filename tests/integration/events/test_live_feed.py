@@ -137,3 +137,33 @@ async def test_without_nats_events_are_sequenced_and_the_condition_says_so(
     await until(sequenced)
     await until(told)
     await keep(tasks)
+
+
+async def test_an_idle_service_wakes_nobody(
+    database: Database,
+    system_database: Database,
+    world: World,
+    hub: live.Hub,
+    running: Sequence[workers.Worker],
+) -> None:
+    assert running
+    ended = asyncio.Event()
+    stream = asyncio.create_task(collect(hub, world.physician, 0, 2, ended))
+    rings = 0
+    wakeup = Wakeup(system_database, "regul_feed")
+
+    def count() -> None:
+        nonlocal rings
+        rings += 1
+        wakeup()
+
+    system_database.on_commit = count
+    waking = asyncio.create_task(wakeup.run())
+    await append_case(database, world)
+    await asyncio.sleep(1.0)  # work is done; what follows is idleness, which takes time to watch
+    rings = 0
+    await asyncio.sleep(2.0)
+    assert rings < 40
+    ended.set()
+    await keep([waking])
+    await asyncio.gather(stream)

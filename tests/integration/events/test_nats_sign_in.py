@@ -36,7 +36,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @pytest_asyncio.fixture
-async def scene(  # noqa: PLR0917 - fixtures
+async def scene(
     database: Database,
     system_database: Database,
     world: World,
