@@ -27,6 +27,15 @@ RETRY_AFTER_S: Final = 2
 STATEMENT_TIMEOUT_MS: Final = 5_000
 LOCK_TIMEOUT_MS: Final = 2_000
 
+FAILURES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""Whatever asyncpg and the socket raise; `translate` says what each means."""
+
 CONFLICTS: dict[str, tuple[type[errors.RegulError], str]] = {}
 """Constraint name -> (family, code). Rooms fill it at import: `database.refuses(...)`."""
 
@@ -76,7 +85,7 @@ class Database:
                     await _roll_back(connection)
                     raise
                 await connection.execute("commit")
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             # Not chained: the database's own message may quote values.
             raise translate(error) from None
         self.on_commit()
@@ -91,7 +100,7 @@ class Database:
         try:
             async with self.pool.acquire() as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             # Not chained: the database's own message may quote values.
             raise translate(error) from None
 
@@ -180,7 +189,7 @@ def _opening(actor: Actor) -> str:
 
 
 async def _roll_back(connection: Tx) -> None:
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    with contextlib.suppress(*FAILURES):
         if not connection.is_closed() and connection.is_in_transaction():
             await connection.execute("rollback")
 
@@ -196,6 +205,8 @@ _AWAY = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InterfaceError,
+    # asyncpg says so when the server's farewell arrives between two statements.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

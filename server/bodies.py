@@ -20,7 +20,8 @@ DEEPEST: Final = 32
 _LARGEST: Final = 2**63 - 1
 _INTEGER_DIGITS: Final = 20
 
-_STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{}]', re.DOTALL)
+# The closing quote is optional: an open string is read to its end once, not from each quote in it.
+_STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 

@@ -213,9 +213,7 @@ def refusal_of(error: Exception) -> errors.RegulError:
     Returns:
         Itself when it is one; `Broken` for what nobody foresaw.
     """
-    if isinstance(
-        error, asyncpg.PostgresError | asyncpg.InterfaceError | ConnectionError | TimeoutError
-    ):
+    if isinstance(error, _OF_DATABASE):
         error = database.translate(error)
     if isinstance(error, errors.RegulError):
         return error
@@ -229,6 +227,13 @@ def refusal_of(error: Exception) -> errors.RegulError:
     return Broken("internal_error", "Something failed on our side; the request id names it.")
 
 
+_OF_DATABASE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    ConnectionError,
+    TimeoutError,
+)
 _OF_PYTHON: Final[Sequence[tuple[type[Exception], str, str]]] = (
     (msgspec.DecodeError, "json_unreadable", "The body is not JSON."),
     (SerializationException, "json_unreadable", "The body is not JSON."),
@@ -270,7 +275,7 @@ _QUOTED_VALUE: Final = re.compile(r"^(Invalid (?:enum|literal) value|Invalid val
 _SAFE: Final = re.compile(
     r"^(Expected `[^`]{1,200}`(?:, got `[^`]{1,60}`| matching regex .{1,200}|"
     r" (?:[<>=]+ [\d.e+-]+|of length [<>=]+ \d+|with (?:a|no) timezone component))?|"
-    r"Object missing required field `\w{1,64}`|Object contains unknown field `\w{1,64}`|"
+    r"Object missing required field `\w{1,64}`|Object contains unknown field `[a-z][a-z0-9_]{0,40}`|"
     r"Invalid (?:UUID|RFC3339 encoded datetime|base64 encoded string|(?:enum |literal )?value)|"
     r"Integer value out of range|Number out of range|Timestamp is out of range)$"
 )

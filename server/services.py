@@ -21,7 +21,7 @@ from server.auth import Attempts, Doorkeeper
 from server.refusal import Refusal
 from server.rooms import Worker
 from server.status import Watch
-from server.supervision import keep
+from server.supervision import end, keep
 from triage import library
 from triage.library import Library
 
@@ -151,9 +151,7 @@ class Services:
             yield
         finally:
             self.drain.set()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             await database.close()
 
     async def _warm(self, keeper: Keeper) -> None:

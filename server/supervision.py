@@ -3,12 +3,14 @@
 import asyncio
 import random
 import time
-from typing import Final, Never
+from collections.abc import Iterable
+from typing import Any, Final, Never
 
 from kernel import errors, telemetry
 from server import metrics, problems
 from server.rooms import Worker
 
+_CANCEL_AGAIN_S: Final = 0.2
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
 STEADY_S: Final = 30.0
@@ -41,3 +43,19 @@ async def keep(worker: Worker) -> Never:
             pause = FIRST_PAUSE_S
         await asyncio.sleep(pause * random.uniform(0.8, 1.2))
         pause = min(LONGEST_PAUSE_S, pause * 2)
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they have ended.
+
+    A cancellation can get lost: before Python 3.12 `asyncio.wait_for` swallows one that arrives in
+    the moment its inner wait is over.
+
+    Args:
+        tasks: What to end.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)

@@ -25,7 +25,7 @@ from server.rooms import Worker, workers
 from server.serve import read_settings
 from server.services import WAKE_CHANNEL, master_key
 from server.status import WORKER
-from server.supervision import keep
+from server.supervision import end, keep
 
 _BEAT_S: Final = 1.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -38,11 +38,11 @@ async def run(team: Sequence[Worker], stop: asyncio.Event) -> None:
         team: The workers.
         stop: Set by a signal.
     """
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(keep(worker), name=worker.name) for worker in team]
+    tasks = [asyncio.create_task(keep(worker), name=worker.name) for worker in team]
+    try:
         await stop.wait()
-        for task in tasks:
-            task.cancel()
+    finally:
+        await end(tasks)
 
 
 async def checked(database: Database, settings: Settings, stop: asyncio.Event) -> bool:
@@ -90,8 +90,7 @@ async def pool(settings: Settings) -> AsyncIterator[Database]:
     try:
         yield database
     finally:
-        waking.cancel()
-        await asyncio.gather(waking, return_exceptions=True)
+        await end([waking])
         await database.close()
 
 

@@ -35,7 +35,7 @@ async def live(
         port = int(door.getsockname()[1])
         task = asyncio.create_task(server.serve(sockets=[door]))
         async with asyncio.timeout(15):
-            while not server.started:
+            while not (server.started and app.services.complete):
                 assert not task.done(), task.exception()
                 await asyncio.sleep(0.005)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:

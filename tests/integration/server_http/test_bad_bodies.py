@@ -93,8 +93,9 @@ async def test_a_length_that_lies_does_not_hang_the_service(live: Live) -> None:
     key = live.bearer()["authorization"].encode("ascii")
     reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
     writer.write(
-        b"POST /api/v1/calls HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + key +
-        b"\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+        b"POST /api/v1/calls HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
+        + key
+        + b"\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
     )
     await writer.drain()
     writer.close()
@@ -108,8 +109,10 @@ BROKEN_HTTP: list[bytes] = [
     b"GET / HTTP/9.9\r\n\r\n",
     b"GET /healthz\r\n\r\n",
     b"POST /api/v1/calls HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-    b"POST /api/v1/calls HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    (
+        b"POST /api/v1/calls HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ import re
 
 import asyncpg
 import httpx
+
 from kernel import identity
 from kernel.database import Database
 from tests.integration.server_http.live import Live
@@ -62,7 +63,9 @@ async def test_a_forged_session_is_refused(live: Live) -> None:
         assert_problem(answer, 401, "credentials_unknown")
 
 
-async def test_an_account_put_out_of_service_stops_working(live: Live, admin: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def test_an_account_put_out_of_service_stops_working(
+    live: Live, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
     await admin.execute("update kernel.actor set active = false where login = 'operator'")
     assert_problem(await live.get("/api/v1/status"), 401, "credentials_unknown")
 
@@ -80,7 +83,9 @@ async def test_a_session_past_its_time_is_refused(
     assert_problem(answer, 401, "credentials_unknown")
 
 
-async def test_an_actor_without_the_right_is_refused(live: Live, admin: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def test_an_actor_without_the_right_is_refused(
+    live: Live, admin: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
     await admin.execute(
         "update kernel.actor set role = 'patient_link', territory_id = null where login = 'auditor'"
     )

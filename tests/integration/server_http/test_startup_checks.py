@@ -1,7 +1,6 @@
 """What a process refuses to start on: one plain sentence each; a database away is waited for."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -43,8 +42,11 @@ async def test_a_superuser_is_refused(admin_dsn: str, live_settings: Settings) -
     [
         ("alter role regul_test bypassrls", "alter role regul_test nobypassrls", "BYPASSRLS"),
         ("alter role regul_app bypassrls", "alter role regul_app nobypassrls", "BYPASSRLS"),
-        ("alter table kernel.key owner to regul_test", "alter table kernel.key owner to regul_owner",
-         "owns tables"),
+        (
+            "alter table kernel.key owner to regul_test",
+            "alter table kernel.key owner to regul_owner",
+            "owns tables",
+        ),
     ],
 )
 async def test_a_login_that_row_policies_do_not_bind_is_refused(
@@ -157,8 +159,6 @@ async def test_a_check_that_refuses_later_stops_the_server(
             await server.serve(sockets=[door])
     assert app.services.refusal is not None
     assert not app.services.ready
-
-
 
 
 async def test_without_a_database_the_answer_is_503_with_the_time_to_come_back(
