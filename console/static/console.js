@@ -191,6 +191,7 @@ document.addEventListener("keydown", (event) => {
     const menu = event.target.closest("details.menu[open]");
     if (menu) { menu.open = false; find("summary", menu).focus(); } else if (waiting) refresh(find("#queue"), true);
   } else if (!typing(event.target)) done = digitKey(event) || letterKey(event);
+  else if (event.target.matches("[data-questions] [inputmode]")) done = letterKey(event);
   if (done) event.preventDefault();
 });
 find("#queue-pill")?.addEventListener("click", () => refresh(find("#queue"), true));

@@ -4,7 +4,11 @@ A watched page fails its test when it logs an error, asks another origin for any
 its own content security policy.
 """
 
+import http.client
+import json
+import uuid
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +21,60 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-SIGNED_IN_MS = 10_000
+if TYPE_CHECKING:
+    from tests.running import Running
+
+SIGNED_IN_MS = 15_000
+AMIENS = {"lon": 2.2957, "lat": 49.8942, "insee": "80021"}
+
+
+class Api:
+    """The service as a program sees it, on behalf of one demo account: to arrange a test."""
+
+    def __init__(self, base_url: str, key: str) -> None:
+        self._base_url = base_url
+        self._key = key
+
+    def send(self, method: str, path: str, body: object = None) -> Any:
+        where = urlsplit(self._base_url)
+        line = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
+        headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": str(uuid.uuid4()),
+        }
+        line.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
+        answer = line.getresponse()
+        text = answer.read()
+        line.close()
+        assert answer.status < 300, text
+        return json.loads(text or b"null")
+
+    def open_case(self, complaint: str, **given: object) -> str:
+        """Take a call and open its case in Amiens; give the case's id."""
+        call = self.send("POST", "/calls", {"caller": {"phone": "+33612345678"}})
+        case = {
+            "call_id": call["id"],
+            "complaint_text": complaint,
+            "age_years": 44,
+            "place": AMIENS,
+        }
+        return str(self.send("POST", "/cases", case | given)["id"])
+
+    def qualify(self, case_id: str, priority: str = "P2", stream: str = "SNP") -> None:
+        body = {"priority": priority, "stream": stream, "reason": "clinical_judgement"}
+        self.send("POST", f"/cases/{case_id}/qualification", body)
+
+    def decide(self, case_id: str, acuity: str = "U4", service: str = "general_practice") -> str:
+        said = {"worsening_signs": "a", "call_back": "b", "read_back": True}
+        body = {
+            "kind": "ORIENT",
+            "acuity": acuity,
+            "service": service,
+            "reason": "clinical_judgement",
+            "safety_net": said,
+        }
+        return str(self.send("POST", f"/cases/{case_id}/dispositions", body)["id"])
 
 
 class Desk:
@@ -85,7 +142,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def desk(browser: Browser, running: "Running") -> Iterator[Callable[..., Desk]]:  # noqa: F821
+def desk(browser: Browser, running: "Running") -> Iterator[Callable[..., Desk]]:
     """Give a maker of signed-in desks; each is checked at the end of the test."""
     made: list[Desk] = []
 
@@ -107,3 +164,9 @@ def desk(browser: Browser, running: "Running") -> Iterator[Callable[..., Desk]]:
         one.context.close()
     for one in made:
         one.check()
+
+
+@pytest.fixture
+def api(running: "Running") -> Callable[[str], Api]:
+    """Give a maker of API clients by login."""
+    return lambda login: Api(running.told.base_url, running.api_key(login))
