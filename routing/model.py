@@ -113,9 +113,6 @@ REFERRAL_TRANSITIONS: Final[Mapping[tuple[ReferralState, ReferralVerb], Referral
 )
 """Every allowed change of a referral."""
 
-LIVE_APPOINTMENT: Final = frozenset({AppointmentState.PENDING, AppointmentState.BOOKED})
-"""States in which an appointment is still to come."""
-
 
 def before(verb: AppointmentVerb) -> tuple[str, ...]:
     """Give the states from which a verb may change an appointment, as SQL parameters.

@@ -91,14 +91,28 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
         recent=await _recent(tx, decided.territory_id),
         mirrored=_mirrored(snapshot, need.service),
     )
+    offer = _offered(decided, command, snapshot, need, asking)
+    await _insert(tx, actor, offer, need)
+    await audit.record(
+        tx, actor, "offer.rank", "offer", offer.id,
+        case_id=offer.case_id, territory_id=offer.territory_id,
+        detail=f"seed {offer.seed} places {len(offer.places)}",
+    )  # fmt: skip
+    return offer
+
+
+def _offered(
+    decided: Disposition, command: AskOffers, snapshot: Snapshot, need: Need, asking: Asking
+) -> Offer:
+    """Search and rank; the seed is drawn here unless an earlier draw is repeated."""
     seed = secrets.randbits(_SEED_BITS) if command.seed is None else command.seed
     found = candidates.find(snapshot, need, asking, seed=seed, count=command.count)
-    offer = Offer(
+    return Offer(
         id=ids.uuid7(),
         disposition_id=decided.id,
         case_id=decided.case_id,
         territory_id=decided.territory_id,
-        asked_at=now,
+        asked_at=asking.now,
         acuity=decided.acuity,
         seed=seed,
         snapshot_version=snapshot.version,
@@ -109,13 +123,6 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
         refused=candidates.why_not(found, _known(snapshot, found.search)),
         widened_m=found.radius_m,
     )
-    await _insert(tx, actor, offer, need)
-    await audit.record(
-        tx, actor, "offer.rank", "offer", offer.id,
-        case_id=offer.case_id, territory_id=offer.territory_id,
-        detail=f"seed {seed} places {len(offer.places)}",
-    )  # fmt: skip
-    return offer
 
 
 def need_of(decided: Disposition, patient: Case, command: AskOffers, now: datetime) -> Need:
