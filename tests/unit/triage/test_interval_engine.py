@@ -63,7 +63,7 @@ def fired(assessment: Assessment) -> set[tuple[str, str]]:
     return {(entry.protocol, entry.rule) for entry in assessment.trace.fired}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(partial_findings(at_least=1))
 def test_one_more_answer_never_lowers_assured_nor_worsens_worst(findings: list[Finding]) -> None:
     before, after = run(findings[:-1]), run(findings)
@@ -72,7 +72,7 @@ def test_one_more_answer_never_lowers_assured_nor_worsens_worst(findings: list[F
     assert fired(before) <= fired(after)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(partial_findings(), st.sampled_from(sorted(INPUTS)), st.sampled_from(REASONS))
 def test_a_refusal_never_lowers_anything(
     findings: list[Finding], key: str, reason: Unanswerable
@@ -84,7 +84,7 @@ def test_a_refusal_never_lowers_anything(
     assert rank(after.proposed) <= rank(before.proposed)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(partial_findings())
 def test_the_interval_is_ordered_and_the_default_is_a_floor(findings: list[Finding]) -> None:
     got = run(findings)
@@ -93,7 +93,7 @@ def test_the_interval_is_ordered_and_the_default_is_a_floor(findings: list[Findi
     assert got.proposed == most_severe(got.assured, "U2")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(partial_findings())
 def test_order_has_no_meaning_and_equal_inputs_give_equal_results(findings: list[Finding]) -> None:
     again = sorted(findings, key=lambda entry: entry.input, reverse=True)
@@ -104,7 +104,7 @@ def test_order_has_no_meaning_and_equal_inputs_give_equal_results(findings: list
     assert backwards.closed == forwards.closed
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(partial_findings())
 def test_protocols_combine_by_the_most_severe(findings: list[Finding]) -> None:
     together = run(findings)
@@ -113,7 +113,7 @@ def test_protocols_combine_by_the_most_severe(findings: list[Finding]) -> None:
     assert together.worst == most_severe(*(entry.worst for entry in apart))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(partial_findings())
 def test_a_default_never_narrows_the_interval(findings: list[Finding]) -> None:
     got = run(findings)
@@ -125,7 +125,7 @@ def test_a_default_never_narrows_the_interval(findings: list[Finding]) -> None:
     assert got.assumed == run([*findings, *unique.values()]).assured
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_asking_what_is_proposed_until_closed_leaves_nothing_that_matters(
     data: st.DataObject,
