@@ -1,10 +1,9 @@
 """Routing's background tasks: reactions to the feed, waiting entries overdue, lapsed holds told."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, Never
 
-from events import following
+from events import following, listening
 from kernel import actor as actors
 from kernel.actor import Actor
 from kernel.database import Database, Tx
@@ -37,5 +36,5 @@ async def _tick(database: Database, step: Callable[[Tx, Actor], Awaitable[int]])
         async def act(tx: Tx) -> int:
             return await step(tx, system)
 
-        if not await database.run(system, act):
-            await asyncio.sleep(TICK_S)
+        moved = await database.run(system, act)
+        await listening.pause(0.0 if moved else TICK_S)
