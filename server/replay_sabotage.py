@@ -1,7 +1,9 @@
 """Faults that a replay must find, planted in the database of its own throw-away servers."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+from uuid import UUID
 
 import asyncpg
 
@@ -16,53 +18,80 @@ from server.stack import Stack, throw_away_home
 SETTLE_S: Final = 8.0
 
 
+Hook: TypeAlias = Callable[[Sequence[Ending]], Awaitable[None]]
+"""Done after a run and before its check."""
+
+
+@asynccontextmanager
+async def planting(stack: Stack, fault: str | None) -> AsyncIterator[Hook | None]:
+    """Plant one fault in the servers of a run.
+
+    Args:
+        stack: Entered; its database is damaged.
+        fault: `lost-event`: an event is committed and never gets a position; `double`: two
+            appointments stand on one seat; `lost-case`: a case has vanished; None plants nothing.
+
+    Yields:
+        What is to be done between the run and its check, if anything.
+
+    Raises:
+        Refusal: `DATABASE_URL` is set: nobody's own database is damaged.
+    """
+    if fault is None:
+        yield None
+        return
+    if stack.postgres is None:
+        raise Refusal("Sabotage damages data: unset DATABASE_URL.")
+    dsn = stack.postgres.dsn("regul")
+    if fault == "lost-event":
+        await _damage(dsn, (LOSE_EVENT,))
+
+    async def plant(endings: Sequence[Ending]) -> None:
+        await _damage(dsn, *_statements(fault, endings))
+
+    yield plant
+
+
 async def run(fault: str, cases: Sequence[RecordedCase], seed: int) -> Outcome:
     """Replay on throw-away servers and plant one fault.
 
     Args:
-        fault: `lost-event`: an event is committed and never gets a position; `double`: two
-            appointments stand on one seat; `lost-case`: a case has vanished.
+        fault: See `planting`.
         cases: What is replayed.
         seed: Of the run.
 
     Returns:
         What was seen, the fault included.
-
-    Raises:
-        Refusal: `DATABASE_URL` is set: nobody's own database is damaged.
     """
     from server.replay import where_of
 
     with throw_away_home() as home:
-        instance = Instance()
-        async with Stack(home, throw_away=True, settings=DEMO, seed=instance.fill) as stack:
-            if stack.postgres is None:
-                raise Refusal("Sabotage damages data: unset DATABASE_URL.")
-            connection = await asyncpg.connect(stack.postgres.dsn("regul"))
-            try:
-                if fault == "lost-event":
-                    await connection.execute(LOSE_EVENT)
-
-                async def plant(endings: Sequence[Ending]) -> None:
-                    await _plant(connection, fault, endings)
-
-                how = Options(seed=seed, settle_s=SETTLE_S, before_check=plant)
-                return await replay_run.run(where_of(stack), cases, how)
-            finally:
-                await connection.close()
+        stack = Stack(home, throw_away=True, settings=DEMO, seed=Instance().fill)
+        async with stack, planting(stack, fault) as plant:
+            how = Options(seed=seed, settle_s=SETTLE_S, before_check=plant)
+            return await replay_run.run(where_of(stack), cases, how)
 
 
-async def _plant(connection: asyncpg.Connection, fault: str, endings: Sequence[Ending]) -> None:
-    """Damage what stands in the database, as no code of ours ever could."""
+async def _damage(dsn: str, *statements: tuple[str | UUID | None, ...]) -> None:
+    """Change data as no code of ours ever could."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        for statement in statements:
+            await connection.execute(*statement)
+    finally:
+        await connection.close()
+
+
+def _statements(fault: str, endings: Sequence[Ending]) -> list[tuple[str | UUID | None, ...]]:
     if fault == "lost-case":
-        await connection.execute("set session_replication_role = replica")
-        await connection.execute(LOSE_CASE, endings[-1].case_id)
-    elif fault == "double":
+        return [("set session_replication_role = replica",), (LOSE_CASE, endings[-1].case_id)]
+    if fault == "double":
         booked = [one for one in endings if one.appointment_id is not None]
         if len(booked) < 2:  # noqa: PLR2004 - a double needs two
             raise Refusal("Too few appointments to double one: replay more cases.")
-        await connection.execute("drop index routing.appointment_one_per_seat")
-        await connection.execute(DOUBLE, booked[0].appointment_id, booked[1].appointment_id)
+        drop = "drop index routing.appointment_one_per_seat"
+        return [(drop,), (DOUBLE, booked[0].appointment_id, booked[1].appointment_id)]
+    return []
 
 
 LOSE_EVENT: Final = """
