@@ -83,6 +83,8 @@ async def _keep(options: argparse.Namespace, began: float) -> None:
     instance = Instance()
     stack = Stack(default_home(), api_port=port, settings=DEMO, seed=instance.fill)
     async with stack, contextlib.AsyncExitStack() as world:
+        asked = asyncio.create_task(until_signal())
+        await asyncio.sleep(0)  # the handlers stand before the greeting invites Ctrl-C
         _greet(stack, instance, time.monotonic() - began)
         if not options.quiet_world:
             from server import live_world
@@ -91,7 +93,7 @@ async def _keep(options: argparse.Namespace, began: float) -> None:
                 stack.base_url, instance.accounts, seed=options.seed, speed=options.speed
             )
             await world.enter_async_context(living)
-        await until_signal()
+        await asked
         print("\nregul: stopping", file=sys.stderr, flush=True)
 
 
