@@ -13,7 +13,7 @@ from directory.model import CareServiceId, SlotId
 from directory.snapshot import Snapshot
 from events.model import Handoff
 from routing import answers, candidates, model, reasons
-from routing.model import LIVE_APPOINTMENT, Place, Reason, ReferralState, WaitingState
+from routing.model import AppointmentVerb, Place, Reason, ReferralState, WaitingState
 from routing.placements import Placements
 from routing.reasons import Told
 
@@ -190,7 +190,8 @@ def placed(found: Placements) -> frozenset[UUID]:
         found: What was arranged.
     """
     running = {ReferralState.SENT, ReferralState.ACCEPTED, ReferralState.COMPLETED}
-    booked = (one.disposition_id for one in found.appointments if one.state in LIVE_APPOINTMENT)
+    live = model.before(AppointmentVerb.CANCEL)
+    booked = (one.disposition_id for one in found.appointments if one.state.value in live)
     sent = (one.disposition_id for one in found.referrals if one.state in running)
     return frozenset((*booked, *sent))
 

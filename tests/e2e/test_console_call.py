@@ -154,7 +154,7 @@ def test_an_assured_u0_is_announced_even_while_the_queue_stands_still(
     operator.press("F3")
     operator.page.wait_for_function("() => document.activeElement?.closest('#rows') !== null")
     case_id = api("operator-2").open_case("douleur thoracique")
-    answers = {"findings": [{"input": "choking", "value": True}]}
+    answers = {"findings": [{"input": "airway_blocked", "value": True}]}
     api("operator-2").send("PUT", f"/cases/{case_id}/findings", answers)
     operator.page.wait_for_function(
         "() => document.querySelector('#announce').textContent.startsWith('Urgence vitale')"
