@@ -57,7 +57,9 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
 def _module(name: str) -> Any:  # noqa: ANN401 - a module
     try:
         return importlib.import_module(name)
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
         return None
 
 
