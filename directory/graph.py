@@ -27,22 +27,11 @@ from directory.model import (
     CareServiceId,
     Location,
     LocationId,
-    Organisation,
     ReferralLink,
-    Role,
 )
+from directory.rows import Rows
 
 Graph: TypeAlias = "nx.MultiDiGraph[UUID]"
-
-
-class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """What a graph or a snapshot is built from: the directory's rows, in any order."""
-
-    organisations: tuple[Organisation, ...] = ()
-    locations: tuple[Location, ...] = ()
-    roles: tuple[Role, ...] = ()
-    care_services: tuple[CareService, ...] = ()
-    links: tuple[ReferralLink, ...] = ()
 
 
 class ReferralPath(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,6 @@ import asyncpg
 import msgspec
 
 from directory import distance, snapshot
-from directory.graph import Rows
 from directory.model import (
     CareService,
     Location,
@@ -30,6 +29,7 @@ from directory.model import (
     SlotKind,
     Visibility,
 )
+from directory.rows import Rows
 from directory.snapshot import Diary, OpenSlot, Snapshot
 from events import feed
 from events.listening import Bell

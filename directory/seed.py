@@ -13,7 +13,6 @@ from uuid import UUID, uuid5
 import msgspec
 
 from directory import identifiers, names
-from directory.graph import Rows
 from directory.model import (
     CareService,
     CareServiceId,
@@ -31,6 +30,7 @@ from directory.model import (
     Slot,
 )
 from directory.places import Commune
+from directory.rows import Rows
 
 NAMESPACE: Final = UUID("5b0b9c6e-4c0f-5d0e-9a57-2f0e5a6d8000")
 """Every generated id is uuid5 of this and a readable path: the same seed gives the same ids."""

@@ -8,16 +8,14 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from directory import consent, distance, eligibility
-from directory.graph import Rows
 from directory.model import (
     CareService,
     CareServiceId,
@@ -31,6 +29,10 @@ from directory.model import (
     SlotKind,
     Visibility,
 )
+from directory.rows import Rows
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Indices = NDArray[np.intp]
 _OFFICE: Final = frozenset({Modality.OFFICE})
@@ -101,7 +103,7 @@ class _Capability(msgspec.Struct, frozen=True):
     """The care services of one service code: their rows, and a tree over unit vectors."""
 
     rows: Indices
-    tree: cKDTree
+    tree: "cKDTree"
 
 
 class Snapshot:
@@ -134,6 +136,8 @@ class Snapshot:
         self._office_only = np.array(
             [service.modalities == _OFFICE for service in services], dtype=np.bool_
         )
+        from scipy.spatial import cKDTree  # noqa: PLC0415 - slow to import, first needed here
+
         points = distance.unit_vectors(self._lon, self._lat)
         grouped: dict[str, list[int]] = {}
         for row, service in enumerate(services):

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from directory import seeding, service
-from directory.graph import Rows
+from directory.rows import Rows
 from directory.model import (
     CareService,
     CareServiceId,

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from directory import eligibility, snapshot
-from directory.graph import Rows
 from directory.model import (
     CareService,
     CareServiceId,
@@ -24,6 +23,7 @@ from directory.model import (
     SlotKind,
     Visibility,
 )
+from directory.rows import Rows
 from routing.candidates import constraint, find, refusal, why_not
 from routing.model import Reason, Refused
 from routing.ranking import Asking
