@@ -112,7 +112,7 @@ async def communes(request: Request[Any, Any, Any], who: NamedDependency[Reader]
 async def open_call(
     request: Request[Any, Any, Any],
     who: NamedDependency[Reader],
-    snapshot: NamedDependency[Snapshot],
+    known: NamedDependency[Snapshot | None],
     library: NamedDependency[Library],
 ) -> Response[str]:
     """Open the call and its case; what is wrong is said beside its field."""
@@ -127,7 +127,7 @@ async def open_call(
         else:
             if case_id is None:
                 return who.fragment("work_empty.html", "/poste")
-            shown = await _work(who, snapshot, library, case_id)
+            shown = await _work(who, known, library, case_id)
             return who.fragment("work.html", f"/poste/{case_id}", **shown)
     return who.fragment(
         "work_new.html",
@@ -139,7 +139,7 @@ async def open_call(
 
 
 async def _work(
-    who: Reader, snapshot: Snapshot, library: Library, case_id: UUID
+    who: Reader, snapshot: Snapshot | None, library: Library, case_id: UUID
 ) -> dict[str, object]:
     """Read what the templates of the work area show of a case."""
 
@@ -156,12 +156,12 @@ async def _work(
 async def open_case(
     request: Request[Any, Any, Any],
     who: NamedDependency[Reader],
-    snapshot: NamedDependency[Snapshot],
+    known: NamedDependency[Snapshot | None],
     library: NamedDependency[Library],
     case_id: FromPath[UUID],
 ) -> Response[str]:
     """Show the desk with a case open."""
-    shown = await _work(who, snapshot, library, case_id)
+    shown = await _work(who, known, library, case_id)
     return await _page(who, request, "work.html", case_id, **shown)
 
 

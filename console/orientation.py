@@ -77,7 +77,7 @@ def kinds(actor: Actor, file: CaseView) -> tuple[Kind, ...]:
 
 
 async def read(
-    tx: Tx, who: Reader, snapshot: Snapshot, file: CaseView, asked: Asked | None = None
+    tx: Tx, who: Reader, snapshot: Snapshot | None, file: CaseView, asked: Asked | None = None
 ) -> views.Orientation:
     """Read the column of a case.
 
@@ -171,7 +171,7 @@ def _decision(one: Disposition, who: Reader, *, searchable: bool) -> views.Dispo
 
 
 async def _answer(
-    who: Reader, snapshot: Snapshot, case_id: UUID, asked: Asked | None = None
+    who: Reader, snapshot: Snapshot | None, case_id: UUID, asked: Asked | None = None
 ) -> Response[str]:
     async def act(tx: Tx) -> views.Orientation:
         file = await dossier.view(tx, who.edge.actor, case_id, who.edge.keys)
@@ -196,10 +196,10 @@ async def _tried(act: Callable[[], Awaitable[object]]) -> Asked:
     include_in_schema=False,
 )
 async def part(
-    who: NamedDependency[Reader], snapshot: NamedDependency[Snapshot], case_id: FromPath[UUID]
+    who: NamedDependency[Reader], known: NamedDependency[Snapshot | None], case_id: FromPath[UUID]
 ) -> Response[str]:
     """Give the column alone, for the live page."""
-    return await _answer(who, snapshot, case_id)
+    return await _answer(who, known, case_id)
 
 
 @post(

@@ -26,7 +26,10 @@ ROUTES: Final[list[Any]] = [
             *desk.ROUTES,
             *orientation.ROUTES,
         ],
-        dependencies={"who": Provide(reader.provide)},
+        dependencies={
+            "who": Provide(reader.provide),
+            "known": Provide(reader.provide_known),
+        },
         exception_handlers={RegulError: refusals.show},
         include_in_schema=False,
     ),

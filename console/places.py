@@ -88,7 +88,7 @@ def _place(place: answers.PlaceAnswer, rank: int, words: Words) -> views.Offer:
     )
 
 
-def hold(held: model.Hold, offer: model.Offer | None, snapshot: Snapshot) -> views.Hold:
+def hold(held: model.Hold, offer: model.Offer | None, snapshot: Snapshot | None) -> views.Hold:
     """Show a held place.
 
     Args:
@@ -113,24 +113,25 @@ def hold(held: model.Hold, offer: model.Offer | None, snapshot: Snapshot) -> vie
     )
 
 
-def _start(snapshot: Snapshot, held: model.Hold) -> datetime | None:
-    for diary in snapshot.diaries.get(CareServiceId(held.care_service_id), ()):
+def _start(snapshot: Snapshot | None, held: model.Hold) -> datetime | None:
+    diaries = {} if snapshot is None else snapshot.diaries
+    for diary in diaries.get(CareServiceId(held.care_service_id), ()):
         for slot in diary.slots:
             if slot.id == SlotId(held.slot_id):
                 return slot.start
     return None
 
 
-def name(snapshot: Snapshot, care_service_id: UUID) -> str:
-    """Give the name of a care service; empty when the snapshot does not know it yet."""
-    service = snapshot.service(CareServiceId(care_service_id))
+def name(snapshot: Snapshot | None, care_service_id: UUID) -> str:
+    """Give the name of a care service; empty while the directory does not know it."""
+    service = None if snapshot is None else snapshot.service(CareServiceId(care_service_id))
     return "" if service is None else service.name
 
 
 def engagements(
     found: Placements,
     handed: Mapping[UUID, Handoff],
-    snapshot: Snapshot,
+    snapshot: Snapshot | None,
     words: Words,
     now: datetime,
 ) -> tuple[views.Engagement, ...]:
@@ -159,9 +160,9 @@ def engagements(
 
 
 def _appointment(
-    one: model.Appointment, handed: Handoff | None, snapshot: Snapshot
+    one: model.Appointment, handed: Handoff | None, snapshot: Snapshot | None
 ) -> views.Engagement:
-    place = snapshot.location(CareServiceId(one.care_service_id))
+    place = None if snapshot is None else snapshot.location(CareServiceId(one.care_service_id))
     return views.Engagement(
         kind="appointment",
         name=name(snapshot, one.care_service_id),
@@ -173,7 +174,9 @@ def _appointment(
     )
 
 
-def _referral(one: model.Referral, handed: Handoff | None, snapshot: Snapshot) -> views.Engagement:
+def _referral(
+    one: model.Referral, handed: Handoff | None, snapshot: Snapshot | None
+) -> views.Engagement:
     return views.Engagement(
         kind="referral",
         name=name(snapshot, one.care_service_id),

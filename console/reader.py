@@ -7,11 +7,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 from litestar import Request, Response
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 
 from console import render
 from console.catalogue import Words
 from console.views import Head
+from directory.snapshot import Snapshot
+from kernel import errors
 from kernel.actor import Role
 from kernel.edge import Edge
 from kernel.health import Health
@@ -84,6 +86,21 @@ async def provide(
     )
     words = Words(language=render.language(request, actor.language))
     return Reader(words=words, head=head, edge=edge)
+
+
+async def provide_known(request: Request[Any, Any, Any]) -> Snapshot | None:
+    """Give the directory as far as it is known: calls are taken while it still loads.
+
+    Args:
+        request: Of an application that provides `snapshot`.
+    """
+    provided = request.app.dependencies["snapshot"]
+    provide = provided.dependency if isinstance(provided, Provide) else provided
+    try:
+        found: Snapshot = await provide(request)
+    except errors.Unavailable:
+        return None
+    return found
 
 
 def stranger(request: Request[Any, Any, Any]) -> tuple[Words, Head]:
