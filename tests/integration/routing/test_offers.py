@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from kernel import errors
+from kernel import errors, ids
 from kernel.actor import Role
 from routing import answers, candidates, offers, waiting
 from tests.integration.routing.world import OTHER_TERRITORY, World
@@ -101,3 +101,17 @@ async def test_an_offer_is_seen_by_its_own_territory_only(world: World) -> None:
     stranger = await world.actor(Role.OPERATOR, OTHER_TERRITORY)
     with pytest.raises(errors.Missing):
         await world.database.run(stranger, lambda tx: offers.get(tx, stranger, offer.id))
+
+
+async def test_a_disposition_that_asks_for_no_place_has_no_offers(world: World) -> None:
+    decided = await world.disposition()
+    await world.admin.execute(
+        "insert into triage.disposition (id, case_id, territory_id, kind, acuity, decided_by,"
+        " decided_role) values ($1, $2, $3, 'PASPLUS', 'U5', $4, 'physician')",
+        (advice := ids.uuid7()),
+        decided.case_id,
+        world.operator.territory_id,
+        world.operator.id,
+    )
+    with pytest.raises(errors.Invalid, match="asks for no place"):
+        await world.offers(advice)

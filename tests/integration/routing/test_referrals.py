@@ -15,6 +15,7 @@ from routing import placements, referrals, waiting
 from routing.model import Referral, ReferralState, WaitingEntry, WaitingState
 from tests.integration.routing import patients
 from tests.integration.routing.world import OTHER_TERRITORY, Practice, World
+from triage import cases
 
 
 async def department(world: World, service: str = "emergency_department") -> Practice:
@@ -262,3 +263,16 @@ async def test_a_referral_ends_the_waiting(world: World) -> None:
         world.operator, lambda tx: placements.of_case(tx, world.operator, decided.case_id)
     )
     assert (len(seen.waiting), len(seen.referrals), seen.holds) == (1, 1, ())
+
+
+async def test_a_closed_case_waits_no_longer(world: World) -> None:
+    decided = await world.disposition()
+    await enter(world, decided.id)
+    wish = cases.CloseCase(outcome="cancelled_by_caller")
+    await world.database.run(
+        world.operator, lambda tx: cases.close(tx, world.operator, decided.case_id, wish)
+    )
+    await world.react()
+    assert await world.waits(decided.case_id) == [
+        ("no_place_published", "closed", world.operator.id)
+    ]
