@@ -275,7 +275,7 @@ _QUOTED_VALUE: Final = re.compile(r"^(Invalid (?:enum|literal) value|Invalid val
 _SAFE: Final = re.compile(
     r"^(Expected `[^`]{1,200}`(?:, got `[^`]{1,60}`| matching regex .{1,200}|"
     r" (?:[<>=]+ [\d.e+-]+|of length [<>=]+ \d+|with (?:a|no) timezone component))?|"
-    r"Object missing required field `\w{1,64}`|Object contains unknown field `[a-z][a-z0-9_]{0,40}`|"
+    r"Object missing required field `\w{1,64}`|Object contains unknown field `[a-z]\w{0,40}`|"
     r"Invalid (?:UUID|RFC3339 encoded datetime|base64 encoded string|(?:enum |literal )?value)|"
     r"Integer value out of range|Number out of range|Timestamp is out of range)$"
 )

@@ -20,8 +20,9 @@ from kernel.settings import Settings
 from server import startup
 from server.app import App, create_app
 from server.refusal import Refusal
+from server.supervision import STOP_S, exit_after
 
-_GRACE_S: Final = 5
+_GRACE_S: Final = 2
 _KEEP_ALIVE_S: Final = 30
 _BACKLOG: Final = 2_048
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -73,8 +74,13 @@ class Server(uvicorn.Server):
             yield
             return
         loop = asyncio.get_running_loop()
+
+        def told() -> None:
+            exit_after(STOP_S)
+            self.stop()
+
         for number in _SIGNALS:
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, told)
         try:
             yield
         finally:

@@ -21,7 +21,7 @@ from server.auth import Attempts, Doorkeeper
 from server.refusal import Refusal
 from server.rooms import Worker
 from server.status import Watch
-from server.supervision import end, keep
+from server.supervision import close, end, keep
 from triage import library
 from triage.library import Library
 
@@ -152,7 +152,7 @@ class Services:
         finally:
             self.drain.set()
             await end(tasks)
-            await database.close()
+            await close(database)
 
     async def _warm(self, keeper: Keeper) -> None:
         """Run the checks as soon as the database answers, then keep the snapshot fresh."""

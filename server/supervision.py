@@ -1,15 +1,21 @@
 """Keeps a background task running: again after each failure, with a pause that grows."""
 
 import asyncio
+import os
 import random
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any, Final, Never
 
 from kernel import errors, telemetry
+from kernel.database import Database
 from server import metrics, problems
 from server.rooms import Worker
 
+_FAREWELL_S: Final = 1.0
+STOP_S: Final = 4.5
+"""Seconds after which a process that was told to stop ends by force."""
 _CANCEL_AGAIN_S: Final = 0.2
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 5.0
@@ -59,3 +65,31 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in running:
             task.cancel()
         _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
+
+
+def exit_after(seconds: float) -> None:
+    """End this process by force when it has not ended by itself; the last line of defence.
+
+    Args:
+        seconds: From now.
+    """
+
+    def force() -> None:
+        telemetry.logger().error("server.stopping", reason="forced", pid=os.getpid())
+        os._exit(1)
+
+    timer = threading.Timer(seconds, force)
+    timer.daemon = True
+    timer.start()
+
+
+async def close(database: Database) -> None:
+    """Close a pool; connections that do not say goodbye within a second are cut.
+
+    Args:
+        database: The pool.
+    """
+    try:
+        await asyncio.wait_for(database.pool.close(), _FAREWELL_S)
+    except TimeoutError:
+        database.pool.terminate()

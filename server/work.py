@@ -25,9 +25,10 @@ from server.rooms import Worker, workers
 from server.serve import read_settings
 from server.services import WAKE_CHANNEL, master_key
 from server.status import WORKER
-from server.supervision import end, keep
+from server.supervision import STOP_S, close, end, exit_after, keep
 
 _BEAT_S: Final = 1.0
+_GRACE_S: Final = 2.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -91,7 +92,7 @@ async def pool(settings: Settings) -> AsyncIterator[Database]:
         yield database
     finally:
         await end([waking])
-        await database.close()
+        await close(database)
 
 
 async def beat(database: Database) -> None:
@@ -128,12 +129,31 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
     telemetry.logger().info("server.stopping", pid=os.getpid())
 
 
-async def _until_signal(settings: Settings) -> None:
+async def until_signal(settings: Settings) -> None:
+    """Run the workers until SIGTERM or SIGINT, whatever is away at that moment.
+
+    Args:
+        settings: Of this process.
+
+    Raises:
+        Refusal: A start-up check refused.
+    """
     stop = asyncio.Event()
+
+    def told() -> None:
+        exit_after(STOP_S)
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
-    await work(settings, stop)
+        loop.add_signal_handler(number, told)
+    running = asyncio.create_task(work(settings, stop))
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({running}, timeout=_GRACE_S)
+    await end(task for task in (running, waiting) if not task.done())
+    if not running.cancelled():
+        running.result()
 
 
 def main(arguments: list[str]) -> int:
@@ -149,5 +169,5 @@ def main(arguments: list[str]) -> int:
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_signal(settings))
+        runner.run(until_signal(settings))
     return 0

@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.server_http.live import Live
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 CALLS = "/api/v1/calls"
 
 BODIES: list[tuple[str, bytes, str]] = [

@@ -4,10 +4,12 @@ import re
 
 import asyncpg
 import httpx
+import pytest
 
 from kernel import identity
-from kernel.database import Database
 from tests.integration.server_http.live import Live
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UUID_SHAPE = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 NOTHING = "/api/v1/cases/00000000-0000-7000-8000-0000000000ff"
@@ -50,7 +52,7 @@ FORGED = (
 async def test_forged_credentials_are_refused(live: Live) -> None:
     for credentials in FORGED:
         answer = await live.client.get(
-            "/api/v1/status", headers={"authorization": credentials.encode("utf-8")}
+            "/api/v1/status", headers={b"authorization": credentials.encode("utf-8")}
         )
         assert_problem(answer, 401, "credentials_unknown")
 
@@ -64,19 +66,19 @@ async def test_a_forged_session_is_refused(live: Live) -> None:
 
 
 async def test_an_account_put_out_of_service_stops_working(
-    live: Live, admin: "asyncpg.Connection[asyncpg.Record]"
+    live: Live, live_admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    await admin.execute("update kernel.actor set active = false where login = 'operator'")
-    assert_problem(await live.get("/api/v1/status"), 401, "credentials_unknown")
+    await live_admin.execute("update kernel.actor set active = false where login = 'osnp'")
+    assert_problem(await live.get("/api/v1/status", "osnp"), 401, "credentials_unknown")
 
 
 async def test_a_session_past_its_time_is_refused(
-    live: Live, database: Database, admin: "asyncpg.Connection[asyncpg.Record]"
+    live: Live, live_admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    async with database.plain() as tx:
+    async with live.app.services.database.plain() as tx:
         token = identity.digest("a-token-of-the-tests")
         await identity.begin_session(tx, token, live.accounts["operator"].actor_id)
-    await admin.execute("update kernel.session set expires_at = now() - interval '1 second'")
+    await live_admin.execute("update kernel.session set expires_at = now() - interval '1 second'")
     answer = await live.client.get(
         "/api/v1/status", headers={"cookie": "regul_session=a-token-of-the-tests"}
     )
@@ -84,9 +86,9 @@ async def test_a_session_past_its_time_is_refused(
 
 
 async def test_an_actor_without_the_right_is_refused(
-    live: Live, admin: "asyncpg.Connection[asyncpg.Record]"
+    live: Live, live_admin: "asyncpg.Connection[asyncpg.Record]"
 ) -> None:
-    await admin.execute(
+    await live_admin.execute(
         "update kernel.actor set role = 'patient_link', territory_id = null where login = 'auditor'"
     )
     assert_problem(await live.get("/api/v1/status", "auditor"), 403, "action_not_allowed")
@@ -233,7 +235,7 @@ async def test_a_wrong_sign_in_gives_no_session(live: Live) -> None:
 
 async def test_too_many_wrong_sign_ins_are_limited(live: Live) -> None:
     origin = {"origin": f"http://127.0.0.1:{live.port}"}
-    form = {"account": "", "login": "operator", "password": "wrong"}
+    form = {"account": "", "login": "supervisor", "password": "wrong"}
     for _ in range(10):
         await live.client.post("/session", data=form, headers=origin)
     answer = await live.client.post("/session", data=form, headers=origin)
@@ -247,12 +249,12 @@ async def test_a_write_from_another_site_is_refused(live: Live) -> None:
         data={"account": "operator"},
         headers={"origin": f"http://127.0.0.1:{live.port}"},
     )
-    foreign = [
-        {"origin": "https://elsewhere.example"},
-        {"origin": "null"},
-        {"origin": "é".encode()},
-        {"sec-fetch-site": "cross-site"},
-        {"sec-fetch-site": "same-site"},
+    foreign: list[dict[bytes, bytes]] = [
+        {b"origin": b"https://elsewhere.example"},
+        {b"origin": b"null"},
+        {b"origin": "é".encode()},
+        {b"sec-fetch-site": b"cross-site"},
+        {b"sec-fetch-site": b"same-site"},
         {},
     ]
     for headers in foreign:

@@ -1,13 +1,16 @@
-"""Rules that hold for every route, read from the application itself: a new one can't slip through."""
+"""Rules of every route, read from the application itself: a new one can't slip through."""
 
 import re
 from collections.abc import Iterator
 
 import httpx
+import pytest
 from litestar.routes import HTTPRoute
 
 from server import auth
 from tests.integration.server_http.live import Live
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SAMPLES = {
     "uuid": "00000000-0000-7000-8000-0000000000ff",
@@ -50,7 +53,7 @@ async def test_every_route_needs_somebody_known_except_the_listed_ones(live: Liv
 
 
 async def test_the_list_of_open_addresses_is_short_and_known() -> None:
-    assert auth.OPEN == {
+    assert {
         "/healthz",
         "/readyz",
         "/login",
@@ -58,7 +61,7 @@ async def test_the_list_of_open_addresses_is_short_and_known() -> None:
         "/preferences",
         "/favicon.ico",
         "/api/v1/openapi.json",
-    }
+    } == auth.OPEN
     assert auth.OPEN_BELOW == ("/static/",)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 import httpx
@@ -19,7 +20,7 @@ from server.services import Services
 from triage import library
 from triage.protocol import Need
 
-Admin = asyncpg.Connection
+Admin: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 async def test_a_restricted_login_on_a_migrated_database_passes(
@@ -155,7 +156,7 @@ async def test_a_check_that_refuses_later_stops_the_server(
     app = create_app(live_settings)
     server = Server(app, signals=False)
     with listen("127.0.0.1", 0) as door:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await server.serve(sockets=[door])
     assert app.services.refusal is not None
     assert not app.services.ready
@@ -173,7 +174,7 @@ async def test_without_a_database_the_answer_is_503_with_the_time_to_come_back(
         base = f"http://127.0.0.1:{door.getsockname()[1]}"
         task = asyncio.create_task(server.serve(sockets=[door]))
         try:
-            async with httpx.AsyncClient(base_url=base) as client, asyncio.timeout(15):
+            async with httpx.AsyncClient(base_url=base) as client, asyncio.timeout(60):
                 while not server.started:
                     await asyncio.sleep(0.005)
                 answer = await client.get("/api/v1/status")

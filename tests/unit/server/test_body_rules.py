@@ -1,5 +1,6 @@
 """What a body may be, by property: plain JSON passes, ambiguous or hostile JSON is refused."""
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -66,10 +67,8 @@ def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
 @given(st.binary(max_size=64))
 def test_any_bytes_pass_or_are_refused(raw: bytes) -> None:
     for check in (bodies.check_json, bodies.check_form, bodies.check_query):
-        try:
+        with contextlib.suppress(errors.Malformed):
             check(raw)
-        except errors.Malformed as refused:
-            assert refused.code
 
 
 @given(st.integers(min_value=2**63) | st.integers(max_value=-(2**63) - 1))
@@ -92,10 +91,8 @@ def test_integers_beyond_64_bits_are_refused(value: int) -> None:
 )
 def test_the_worst_body_costs_little(body: bytes) -> None:
     began = time.process_time()
-    try:
+    with contextlib.suppress(errors.Malformed):
         bodies.check_json(body)
-    except errors.Malformed as refused:
-        assert refused.code
     assert time.process_time() - began < 0.5
 
 
