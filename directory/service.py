@@ -124,7 +124,7 @@ async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
     require(actor, "schedule.publish")
     slot = await store.find_slot(tx, slot_id)
     if slot is None:
-        raise errors.Missing("slot_unknown")
+        raise errors.Missing("slot_missing")
     diary = await _diary(tx, slot.schedule_id)
     require(actor, "schedule.publish", organisation_id=diary.organisation_id)
     if slot.over:
@@ -209,14 +209,14 @@ async def care_service(tx: Tx, actor: Actor, care_service_id: UUID) -> offers.Ca
     require(actor, "directory.read")
     found = await offers.find(tx, care_service_id)
     if found is None:
-        raise errors.Missing("care_service_unknown")
+        raise errors.Missing("care_service_missing")
     return found
 
 
 async def _diary(tx: Tx, schedule_id: UUID) -> Diary:
     found = await store.find_diary(tx, schedule_id)
     if found is None:
-        raise errors.Missing("schedule_unknown")
+        raise errors.Missing("schedule_missing")
     return found
 
 
