@@ -32,6 +32,8 @@ from server.wire import CareServices
 
 LEFT_FOR_PEOPLE: Final = 6
 """So many cases stay in the queues before the scripted physician takes the oldest."""
+MOST_CALLS: Final = 5_000
+"""Then the world rests until the next start: a forgotten demo does not fill the disk."""
 SHORTEST_S: Final = 3.0
 PUBLISH_EVERY_S: Final = 45.0
 ANSWER_EVERY_S: Final = 20.0
@@ -163,7 +165,7 @@ class LiveWorld:
 
     async def _calls(self) -> None:
         """Let calls come at the rate of the hour, and work the queue down to what is left."""
-        while True:
+        while self.calls < MOST_CALLS:
             local = datetime.now(ZoneInfo(ZONE))
             rate = world_script.calls_per_hour(local, INHABITANTS, self._speed)
             await asyncio.sleep(world_script.wait_s(self._dice, rate, SHORTEST_S))
