@@ -70,7 +70,7 @@ async def publish(tx: Tx, actor: Actor, command: Publish) -> Published:
         What changed; the first answer again for the same sequence and body.
 
     Raises:
-        kernel.errors.Missing: `schedule_unknown`.
+        kernel.errors.Missing: `schedule_missing`.
         kernel.errors.Forbidden: `action_not_allowed`, `other_organisation`.
         kernel.errors.Invalid: The publication contradicts itself (`publication.check`).
         kernel.errors.Conflict: `sequence_not_newer`, with the `current` one; nothing changed.
@@ -117,7 +117,7 @@ async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
         How many seats were displaced.
 
     Raises:
-        kernel.errors.Missing: `slot_unknown`.
+        kernel.errors.Missing: `slot_missing`.
         kernel.errors.Forbidden: `action_not_allowed`, `other_organisation`.
         kernel.errors.Conflict: `slot_over`: it has ended, what happened stays.
     """
@@ -178,7 +178,7 @@ async def slots(
         page: Id of the slot after which to go on (None = from the first), and how many at most.
 
     Raises:
-        kernel.errors.Missing: `schedule_unknown`.
+        kernel.errors.Missing: `schedule_missing`.
     """
     require(actor, "directory.read")
     diary = await _diary(tx, schedule_id)
@@ -204,7 +204,7 @@ async def care_service(tx: Tx, actor: Actor, care_service_id: UUID) -> offers.Ca
     """Give one care service.
 
     Raises:
-        kernel.errors.Missing: `care_service_unknown`.
+        kernel.errors.Missing: `care_service_missing`.
     """
     require(actor, "directory.read")
     found = await offers.find(tx, care_service_id)
