@@ -15,7 +15,7 @@ from kernel.edge import Edge
 from kernel.health import Health
 from kernel.identity import DemoAccount
 from kernel.settings import Settings
-from server import accounts, auth, description, problems, status, visits
+from server import accounts, auth, description, event_contracts, problems, status, visits
 from server.guard import Guard
 from server.requests import Request
 from server.rooms import api_routes, page_routes
@@ -124,7 +124,7 @@ def routes(services: Services) -> Litestar:
 
     api = Router(API, route_handlers=[*api_routes(), *status.API_ROUTES, description.openapi])
     return Litestar(
-        route_handlers=[api, *page_routes(), *auth.ROUTES, *status.ROUTES],
+        route_handlers=[api, *page_routes(), *auth.ROUTES, *status.ROUTES, *event_contracts.ROUTES],
         dependencies=dict(DEPENDENCIES),
         exception_handlers=dict(problems.HANDLERS),
         openapi_config=description.config(),

@@ -33,6 +33,8 @@ OPEN: Final = frozenset(
         "/session",
         "/preferences",
         "/favicon.ico",
+        "/contracts/events.json",
+        "/contracts/asyncapi.json",
         "/api/v1/openapi.json",
     }
 )

@@ -58,6 +58,11 @@ async def _closed(_connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteH
     raise NotFoundException
 
 
+def version() -> str:
+    """Give the version of Régul."""
+    return cli.version()
+
+
 def config() -> OpenAPIConfig:
     """Give the description's fixed parts.
 
@@ -66,7 +71,7 @@ def config() -> OpenAPIConfig:
     """
     return OpenAPIConfig(
         title=TITLE,
-        version=cli.version(),
+        version=version(),
         summary=SUMMARY,
         description=TEXT,
         license=License(name="Apache-2.0", identifier="Apache-2.0"),

@@ -1,17 +1,20 @@
 """Which rooms bring routes, pages and workers; the only list of them."""
 
-import importlib
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
+from console import pages
+from directory import api as directory_api
+from events import api as events_api
+from events import workers as events_workers
 from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.settings import Settings
-
-API_ROOMS: Final = ("events.api", "triage.api", "directory.api", "routing.api")
-PAGE_ROOMS: Final = ("console.pages",)
+from routing import api as routing_api
+from routing import work as routing_work
+from triage import api as triage_api
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,12 +31,17 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
 
 def api_routes() -> Sequence[Any]:
     """Give the route handlers of all rooms, to be mounted under /api/v1."""
-    return _routes(API_ROOMS)
+    return [
+        *events_api.ROUTES,
+        *triage_api.ROUTES,
+        *directory_api.ROUTES,
+        *routing_api.ROUTES,
+    ]
 
 
 def page_routes() -> Sequence[Any]:
     """Give the pages and static files, to be mounted at the root."""
-    return _routes(PAGE_ROOMS)
+    return pages.ROUTES
 
 
 def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[Worker]:
@@ -44,24 +52,9 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
         settings: Of this process.
         keys: Opens and seals.
     """
-    team: list[Worker] = []
-    if (events := _module("events.workers")) is not None:
-        found = events.workers(database, settings, settings.nats_url, keys)
-        team += [Worker(name=f"events.{one.name}", run=one.run) for one in found]
-    if (routing := _module("routing.work")) is not None:
-        found = routing.workers(database)
-        team += [Worker(name=f"routing.{name}", run=act) for name, act in found.items()]
-    return team
-
-
-def _module(name: str) -> Any:  # noqa: ANN401 - a module
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        return None
-
-
-def _routes(names: Sequence[str]) -> list[Any]:
-    return [route for name in names if (room := _module(name)) for route in room.ROUTES]
+    of_events = events_workers.workers(database, settings, settings.nats_url, keys)
+    of_routing = routing_work.workers(database)
+    return [
+        *(Worker(name=f"events.{one.name}", run=one.run) for one in of_events),
+        *(Worker(name=f"routing.{name}", run=act) for name, act in of_routing.items()),
+    ]

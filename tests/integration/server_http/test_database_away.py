@@ -1,7 +1,6 @@
 """PostgreSQL killed under a running service: 503 with Retry-After, then recovery by itself."""
 
 import asyncio
-import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator
@@ -36,7 +35,7 @@ async def until_alive(postgres: PostgresServer) -> None:
 async def own_postgres() -> AsyncIterator[tuple[PostgresServer, str]]:
     """Run a PostgreSQL that this test may kill; give it and the service's DSN."""
     with tempfile.TemporaryDirectory(prefix="regul-away-", ignore_cleanup_errors=True) as home:
-        os.chmod(home, 0o755)
+        await asyncio.to_thread(Path(home).chmod, 0o755)
         layout = Layout(Path(home) / ".regul")
         postgres = PostgresServer(layout, throw_away=True)
         try:

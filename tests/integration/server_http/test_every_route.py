@@ -60,6 +60,8 @@ async def test_the_list_of_open_addresses_is_short_and_known() -> None:
         "/session",
         "/preferences",
         "/favicon.ico",
+        "/contracts/events.json",
+        "/contracts/asyncapi.json",
         "/api/v1/openapi.json",
     } == auth.OPEN
     assert auth.OPEN_BELOW == ("/static/",)

@@ -127,18 +127,26 @@ async def test_nats_that_is_away_never_stops_a_start(nats_url: str) -> None:
 
 
 async def test_an_old_nats_server_is_refused() -> None:
-    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    left = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(
             b'INFO {"server_id":"X","version":"2.14.2","go":"go1","host":"127.0.0.1","port":1,'
             b'"headers":true,"max_payload":1048576,"proto":1}\r\nPONG\r\n'
         )
         await writer.drain()
+        while await reader.read(4096):
+            continue
+        writer.close()
+        await writer.wait_closed()
+        left.set()
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         with pytest.raises(Refusal, match=r"2\.14\.2 is too old"):
             await startup.check_nats(f"nats://127.0.0.1:{port}")
+        await asyncio.wait_for(left.wait(), 20)
     finally:
         server.close()
         await server.wait_closed()
