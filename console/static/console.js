@@ -84,15 +84,18 @@ function soon(region) {
   queued = setTimeout(() => refresh(region), 40);
 }
 const sounded = new Set();
-function announce() {
-  const fresh = all("li[data-sounds]").filter((row) => !sounded.has(row.dataset.case));
+function announce(page = document) {
+  const fresh = all("li[data-sounds]", page).filter((row) => !sounded.has(row.dataset.case));
   fresh.forEach((row) => sounded.add(row.dataset.case));
   if (fresh.length) put(find("#announce"), fresh.map((row) => row.dataset.sounds).join(". "));
 }
 function live() {
   const source = find("#live");
   if (!source) return;
-  const hear = () => { heard = Date.now(); };
+  const hear = () => {
+    heard = Date.now();
+    if (!lost) find("#live-state").dataset.state = "on";
+  };
   source.addEventListener("beat", (event) => {
     hear();
     offset = Date.parse(event.detail.data) - Date.now();
@@ -120,10 +123,7 @@ async function fetchAlert() {
   if (!queue) return;
   const answer = await fetch(`/${body.dataset.page}/queue`, { headers: { "HX-Request": "true" } });
   if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = all("li[data-sounds]", page).filter((row) => !sounded.has(row.dataset.case));
-  fresh.forEach((row) => sounded.add(row.dataset.case));
-  if (fresh.length) put(find("#announce"), fresh.map((row) => row.dataset.sounds).join(". "));
+  announce(new DOMParser().parseFromString(await answer.text(), "text/html"));
 }
 
 // Keys. F-keys and digits work everywhere they make sense; single letters can be switched off.
@@ -210,11 +210,16 @@ document.addEventListener("click", (event) => {
   if (link.closest("#rows")) link.setAttribute("aria-current", "true");
   window.htmx.ajax("GET", link.getAttribute("href"), { target: "#work", swap: "innerHTML", push: "true" });
 });
+// A swap must not lose the place of somebody who works by keyboard.
+let last = "";
+document.addEventListener("focusin", (event) => { last = event.target.id; });
 document.addEventListener("htmx:after:swap", (event) => {
   tick();
   announce();
-  const focused = document.activeElement;
-  const strayed = !focused || focused === body || !focused.isConnected;
+  let focused = document.activeElement;
+  if ((!focused || focused === body) && last) document.getElementById(last)?.focus();
+  focused = document.activeElement;
+  const strayed = !focused || focused === body;
   const target = event.detail?.ctx?.target ?? event.target;
   if (target?.id === "work" || (strayed && (target?.id === "triage" || target?.id === "case"))) {
     (find("#work [autofocus]") ?? find("#answer-first") ?? find("#work h2"))?.focus();

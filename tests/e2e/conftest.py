@@ -36,6 +36,14 @@ class Api:
         self._key = key
 
     def send(self, method: str, path: str, body: object = None) -> Any:
+        status, text = self._exchange(method, path, body)
+        assert status < 300, text
+        return json.loads(text or b"null")
+
+    def tried(self, method: str, path: str, body: object = None) -> int:
+        return self._exchange(method, path, body)[0]
+
+    def _exchange(self, method: str, path: str, body: object) -> tuple[int, bytes]:
         where = urlsplit(self._base_url)
         line = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
         headers = {
@@ -47,8 +55,7 @@ class Api:
         answer = line.getresponse()
         text = answer.read()
         line.close()
-        assert answer.status < 300, text
-        return json.loads(text or b"null")
+        return answer.status, text
 
     def open_case(self, complaint: str, **given: object) -> str:
         """Take a call and open its case in Amiens; give the case's id."""

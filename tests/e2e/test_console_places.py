@@ -7,7 +7,7 @@ from typing import Any
 Desks = Callable[..., Any]
 Apis = Callable[[str], Any]
 SLOTS = """[...document.querySelectorAll('.offers > li')]
-    .filter(one => one.querySelector('[name=slot_id]') && !one.querySelector('.chip.accent'))
+    .filter(one => one.querySelector('[name=slot_id]'))
     .map(one => one.querySelector('[name=slot_id]').value)"""
 
 
@@ -82,12 +82,23 @@ def test_two_physicians_on_one_slot_one_wins_the_other_gets_the_next_best(
     mine = f".offers > li:has([name=slot_id][value='{shared}']) button"
     one.page.locator(mine).click()
     one.page.wait_for_selector("#hold")
+    fill(api, shared)
     two.page.locator(mine).click()
     two.page.wait_for_selector("#orientation-lost")
     assert "collègue" in (two.page.text_content("#orientation-lost") or "")
     assert shared not in two.page.evaluate(SLOTS)
     two.page.locator("#hold-first").click()
     two.page.wait_for_selector("#hold")
+
+
+def fill(api: Apis, slot: str) -> None:
+    """Take the seats of a range that are left, so that one click decides."""
+    disposition = api("physician").decide(decided(api, "physician"))
+    for login in ("osnp", "operator", "operator-2"):
+        for _ in range(8):
+            body = {"slot_id": slot, "disposition_id": disposition}
+            if api(login).tried("POST", "/holds", body) == 409:
+                return
 
 
 def test_no_place_becomes_an_owned_entry_with_a_deadline(desk: Desks, api: Apis) -> None:
