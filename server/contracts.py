@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from events import contracts as event_bodies
 from kernel.settings import Settings
 from server import description, event_contracts
 from server.app import create_app
@@ -42,7 +43,7 @@ async def contracts() -> dict[str, bytes]:
     """Give every contract by file name."""
     return {
         "openapi.json": write(await openapi()),
-        "events.json": write(event_contracts.events()),
+        "events.json": write(event_bodies.schema()),
         "asyncapi.json": write(event_contracts.asyncapi(description.version())),
     }
 

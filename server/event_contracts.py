@@ -10,60 +10,11 @@ import msgspec
 from litestar import get
 from litestar.response import Response
 
-from events import catalogue
-from events.catalogue import Event
+from events import contracts
 from events.cloudevents import CloudEvent
 from server import description
 
-_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-_PSEUDONYM: Final = {
-    "type": "string",
-    "pattern": "^[0-9a-f]{32}$",
-    "description": "The recipient's own pseudonym of a case.",
-}
-_UUID: Final = {"type": "string", "format": "uuid"}
 ADDRESSES: Final = ("/contracts/events.json", "/contracts/asyncapi.json")
-
-
-def events() -> dict[str, Any]:
-    """Give the JSON Schema of `data` of each event kind, under `$defs` by the kind's class."""
-    kinds = sorted(catalogue.KINDS.items())
-    _, components = msgspec.json.schema_components(
-        [struct for _, struct in kinds], ref_template="#/$defs/{name}"
-    )
-    definitions = dict(components)
-    for _, struct in kinds:
-        definitions[struct.__name__] = _as_sent(struct, components[struct.__name__])
-    return {
-        "$schema": _DIALECT,
-        "title": "Bodies of Régul's events",
-        "description": "Ids and codes only: no name, phone number, address or free text. "
-        "Fields are only ever added.",
-        "$defs": definitions,
-        "x-kinds": {kind: f"#/$defs/{struct.__name__}" for kind, struct in kinds},
-    }
-
-
-def _as_sent(struct: type[Event], schema: dict[str, Any]) -> dict[str, Any]:
-    """Describe the fields as `events.cloudevents` sends them."""
-    properties: dict[str, Any] = {}
-    required = [name for name in schema.get("required", []) if name != "kind"]
-    for name, value in schema["properties"].items():
-        if name.endswith("case_id"):
-            properties[name.removesuffix("_id")] = _PSEUDONYM
-        elif name != "kind":
-            properties[name] = value
-    required = [name.removesuffix("_id") if name.endswith("case_id") else name for name in required]
-    if struct.AGGREGATE != "case":
-        properties[f"{struct.AGGREGATE}_id"] = _UUID
-        required.append(f"{struct.AGGREGATE}_id")
-    return {
-        "title": struct.__name__,
-        "description": schema.get("description", ""),
-        "type": "object",
-        "properties": properties,
-        "required": sorted(set(required)),
-    }
 
 
 def asyncapi(version: str) -> dict[str, Any]:
@@ -110,7 +61,9 @@ def asyncapi(version: str) -> dict[str, Any]:
 
 @cache
 def _served(name: str) -> bytes:
-    return description.text(events() if name == "events" else asyncapi(description.version()))
+    return description.text(
+        contracts.schema() if name == "events" else asyncapi(description.version())
+    )
 
 
 @get(ADDRESSES[0], include_in_schema=False)
