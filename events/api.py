@@ -28,8 +28,9 @@ RETRY_MS: Final = 500
 _PAGE: Final = 100
 _LONGEST_POSITION: Final = 18
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
-Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+# Bounds of a parameter stand in its marker: beside FromQuery msgspec.Meta would be dropped.
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
+Number = Annotated[int, QueryParameter(ge=0, le=2**63 - 1)]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +85,7 @@ async def list_handoffs(
     edge: NamedDependency[Edge],
     in_state: Annotated[State | None, QueryParameter(name="state")] = None,
     after: FromQuery[UUID | None] = None,
-    limit: FromQuery[Limit] = _PAGE,
+    limit: Limit = _PAGE,
 ) -> HandoffPage:
     """List the handoffs the actor may see; those to its organisations count as delivered now.
 
@@ -214,8 +215,8 @@ async def get_subscription(
 async def list_subscription_events(
     edge: NamedDependency[Edge],
     subscription_id: FromPath[UUID],
-    after: FromQuery[Number] = 0,
-    limit: FromQuery[Limit] = _PAGE,
+    after: Number = 0,
+    limit: Limit = _PAGE,
 ) -> EventPage:
     """Read events by number from the record: the repair of a gap, or a replay.
 

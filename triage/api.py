@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from kernel import errors
 from kernel.actor import require
@@ -34,7 +34,8 @@ from triage.protocol import ProtocolFile, Text
 from triage.qualification import Qualify, Queue, Take
 from triage.recording import Evaluator, RecordedAssessment, RecordFindings
 
-Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
+# Bounds of a parameter stand in its marker: beside FromQuery msgspec.Meta would be dropped.
+Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 _PAGE: Final = 100
 
 
@@ -344,7 +345,7 @@ async def attempt_callback(
 async def list_callbacks(
     edge: NamedDependency[Edge],
     after: FromQuery[UUID | None] = None,
-    limit: FromQuery[Limit] = _PAGE,
+    limit: Limit = _PAGE,
 ) -> CallbackPage:
     """List the calls that are owed, earliest due first. 403; 404 `callback_missing`.
 

@@ -95,6 +95,33 @@ async def test_every_described_operation_says_how_it_refuses(live: Live) -> None
             assert len(names) == len(set(names)), (method, path, names)
 
 
+async def test_every_number_in_a_query_is_bounded(live: Live) -> None:
+    description = (await live.client.get("/api/v1/openapi.json")).json()
+    unbounded = [
+        (method, path, one["name"])
+        for path, item in description["paths"].items()
+        for method, operation in item.items()
+        for one in operation.get("parameters", [])
+        if "integer" in str(one["schema"]) and not {"minimum", "maximum"} <= set(one["schema"])
+    ]
+    assert unbounded == []
+
+
+async def test_a_page_of_no_length_is_refused_everywhere(live: Live) -> None:
+    description = (await live.client.get("/api/v1/openapi.json")).json()
+    wrong = []
+    for path, item in description["paths"].items():
+        names = {one["name"] for one in item.get("get", {}).get("parameters", [])}
+        if "limit" not in names:
+            continue
+        address = re.sub(r"\{\w+\}", SAMPLES["uuid"], path)
+        for limit in ("0", "-1", "201", "9223372036854775808", "1e3", "٣", "", "true"):
+            answer = await live.get(address, "supervisor", params={"limit": limit})
+            if answer.status_code != 400:
+                wrong.append((path, limit, answer.status_code))
+    assert wrong == []
+
+
 async def test_what_does_not_exist_is_a_404_problem_on_every_route(live: Live) -> None:
     wrong: list[tuple[str, str, int]] = []
     for method, path, template in addresses(live):
