@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 
 from directory import seeding, service
-from directory.rows import Rows
 from directory.model import (
     CareService,
     CareServiceId,
@@ -25,6 +24,7 @@ from directory.model import (
     SlotKind,
 )
 from directory.publication import PublishedSlot
+from directory.rows import Rows
 from directory.seed import Seed
 from directory.store import Published
 from kernel import actor as actors
