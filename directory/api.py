@@ -74,7 +74,11 @@ class SlotPage(msgspec.Struct, frozen=True, kw_only=True):
     next_after: UUID | None = None
 
 
-@get("/care-services", tags=["directory"])
+@get(
+    "/care-services",
+    tags=["directory"],
+    summary="Give care services by id, or the nearest first with `near=lon,lat`",
+)
 async def list_care_services(
     *,
     edge: NamedDependency[Edge],
@@ -105,7 +109,7 @@ async def list_care_services(
     return CareServicePage(care_services=found, next_after=found[-1].id if more else None)
 
 
-@get("/care-services/{care_service_id:uuid}", tags=["directory"])
+@get("/care-services/{care_service_id:uuid}", tags=["directory"], summary="Give one care service")
 async def get_care_service(
     edge: NamedDependency[Edge], care_service_id: FromPath[UUID]
 ) -> CareServiceView:
@@ -113,7 +117,11 @@ async def get_care_service(
     return await edge.run(lambda tx: service.care_service(tx, edge.actor, care_service_id))
 
 
-@get("/schedules", tags=["directory"])
+@get(
+    "/schedules",
+    tags=["directory"],
+    summary="Give the schedules of the actor's own organisations, or of the one named",
+)
 async def list_schedules(
     edge: NamedDependency[Edge],
     organisation: FromQuery[UUID | None] = None,
@@ -125,7 +133,11 @@ async def list_schedules(
     return SchedulePage(schedules=found, next_after=found[-1].id if len(found) == limit else None)
 
 
-@get("/schedules/{schedule_id:uuid}/slots", tags=["directory"])
+@get(
+    "/schedules/{schedule_id:uuid}/slots",
+    tags=["directory"],
+    summary="Give the slots that start in [starts_at, ends_at), as far as the actor may see them",
+)
 async def list_slots(
     *,
     edge: NamedDependency[Edge],
@@ -143,7 +155,11 @@ async def list_slots(
     return SlotPage(slots=found, next_after=found[-1].id if len(found) == limit else None)
 
 
-@put("/schedules/{schedule_id:uuid}/slots", tags=["directory"])
+@put(
+    "/schedules/{schedule_id:uuid}/slots",
+    tags=["directory"],
+    summary="Publish a window of a schedule",
+)
 async def publish_slots(
     edge: NamedDependency[Edge], schedule_id: FromPath[UUID], data: JSONBody[Publication]
 ) -> Published:
@@ -162,7 +178,12 @@ async def publish_slots(
     return await edge.run(lambda tx: service.publish(tx, edge.actor, command))
 
 
-@delete("/slots/{slot_id:uuid}", status_code=200, tags=["directory"])
+@delete(
+    "/slots/{slot_id:uuid}",
+    status_code=200,
+    tags=["directory"],
+    summary="Withdraw one slot; repeating it changes nothing",
+)
 async def withdraw_slot(edge: NamedDependency[Edge], slot_id: FromPath[UUID]) -> Withdrawn:
     """Withdraw one slot; repeating it changes nothing."""
     return await edge.run(lambda tx: service.withdraw(tx, edge.actor, slot_id))

@@ -80,7 +80,12 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     events: Sequence[CloudEvent]
 
 
-@get("/handoffs", operation_id="ListHandoffs")
+@get(
+    "/handoffs",
+    operation_id="ListHandoffs",
+    summary="List the handoffs the actor may see; those to its organisations count as delivered now",
+    tags=["events"],
+)
 async def list_handoffs(
     edge: NamedDependency[Edge],
     in_state: Annotated[State | None, QueryParameter(name="state")] = None,
@@ -99,7 +104,12 @@ async def list_handoffs(
     return HandoffPage(handoffs=found, after=found[-1].id if len(found) == limit else None)
 
 
-@get("/handoffs/{handoff_id:uuid}", operation_id="GetHandoff")
+@get(
+    "/handoffs/{handoff_id:uuid}",
+    operation_id="GetHandoff",
+    summary="Read one handoff; read by its receiver it counts as delivered",
+    tags=["events"],
+)
 async def get_handoff(edge: NamedDependency[Edge], handoff_id: FromPath[UUID]) -> Handoff:
     """Read one handoff; read by its receiver it counts as delivered. 404 `handoff_missing`.
 
@@ -110,7 +120,13 @@ async def get_handoff(edge: NamedDependency[Edge], handoff_id: FromPath[UUID]) -
     return await edge.run(lambda tx: handoffs.get(tx, edge.actor, handoff_id))
 
 
-@post("/handoffs/{handoff_id:uuid}/seen", operation_id="SeeHandoff", status_code=200)
+@post(
+    "/handoffs/{handoff_id:uuid}/seen",
+    operation_id="SeeHandoff",
+    status_code=200,
+    summary="Say that a named human looked at it",
+    tags=["events"],
+)
 async def see_handoff(
     edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Answer]
 ) -> Handoff:
@@ -133,6 +149,8 @@ async def see_handoff(
     "/handoffs/{handoff_id:uuid}/acknowledgements",
     operation_id="AcknowledgeHandoff",
     status_code=200,
+    summary="Take responsibility as a named human",
+    tags=["events"],
 )
 async def acknowledge_handoff(
     edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Answer]
@@ -152,7 +170,13 @@ async def acknowledge_handoff(
     return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
 
 
-@post("/handoffs/{handoff_id:uuid}/refusals", operation_id="RefuseHandoff", status_code=200)
+@post(
+    "/handoffs/{handoff_id:uuid}/refusals",
+    operation_id="RefuseHandoff",
+    status_code=200,
+    summary="Refuse with a reason; the sender keeps the patient",
+    tags=["events"],
+)
 async def refuse_handoff(
     edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Refusal]
 ) -> Handoff:
@@ -171,7 +195,12 @@ async def refuse_handoff(
     return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
 
 
-@post("/subscriptions", operation_id="Subscribe")
+@post(
+    "/subscriptions",
+    operation_id="Subscribe",
+    summary="Subscribe to kinds of events in a scope",
+    tags=["events"],
+)
 async def subscribe(edge: NamedDependency[Edge], data: JSONBody[NewSubscription]) -> Subscription:
     """Subscribe to kinds of events in a scope. 422 `kind_unknown`, `delivery_not_supported`.
 
@@ -187,7 +216,12 @@ async def subscribe(edge: NamedDependency[Edge], data: JSONBody[NewSubscription]
     return await edge.once_if_keyed(act, lambda tx, one: subscriptions.get(tx, edge.actor, one))
 
 
-@get("/subscriptions", operation_id="ListSubscriptions")
+@get(
+    "/subscriptions",
+    operation_id="ListSubscriptions",
+    summary="List the actor's own subscriptions",
+    tags=["events"],
+)
 async def list_subscriptions(edge: NamedDependency[Edge]) -> SubscriptionPage:
     """List the actor's own subscriptions.
 
@@ -198,7 +232,12 @@ async def list_subscriptions(edge: NamedDependency[Edge]) -> SubscriptionPage:
     return SubscriptionPage(subscriptions=found)
 
 
-@get("/subscriptions/{subscription_id:uuid}", operation_id="GetSubscription")
+@get(
+    "/subscriptions/{subscription_id:uuid}",
+    operation_id="GetSubscription",
+    summary="Read a subscription and where it stands",
+    tags=["events"],
+)
 async def get_subscription(
     edge: NamedDependency[Edge], subscription_id: FromPath[UUID]
 ) -> Subscription:
@@ -211,7 +250,12 @@ async def get_subscription(
     return await edge.run(lambda tx: subscriptions.get(tx, edge.actor, subscription_id))
 
 
-@get("/subscriptions/{subscription_id:uuid}/events", operation_id="ListSubscriptionEvents")
+@get(
+    "/subscriptions/{subscription_id:uuid}/events",
+    operation_id="ListSubscriptionEvents",
+    summary="Read events by number from the record: the repair of a gap, or a replay",
+    tags=["events"],
+)
 async def list_subscription_events(
     edge: NamedDependency[Edge],
     subscription_id: FromPath[UUID],
@@ -234,7 +278,12 @@ async def list_subscription_events(
     return EventPage(events=found)
 
 
-@get("/events", operation_id="FollowEvents")
+@get(
+    "/events",
+    operation_id="FollowEvents",
+    summary="Follow what the actor may see as server-sent events; `id` is the position",
+    tags=["events"],
+)
 async def follow_events(
     edge: NamedDependency[Edge], live: NamedDependency[Hub], request: Request[Any, Any, Any]
 ) -> ServerSentEvent:

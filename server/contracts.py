@@ -1,7 +1,7 @@
 """The `contracts` subcommand: what others rely on, written to docs/contracts/ from the code.
 
-`openapi.json` describes the HTTP API, `events.json` the body of each event kind,
-`asyncapi.json` how subscribers receive them over NATS. Generated, committed, and checked for drift.
+`openapi.json` describes the HTTP API and `routes.md` lists it for people; `events.json` describes
+the body of each event kind, `asyncapi.json` how subscribers receive them over NATS. Generated, committed, and checked for drift.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from kernel.settings import Settings
 from server import description, event_contracts
 from server.app import create_app
 
+METHODS: Final = ("get", "post", "put", "patch", "delete")
 DIRECTORY: Final = Path(__file__).resolve().parent.parent / "docs" / "contracts"
 
 
@@ -39,10 +40,38 @@ async def openapi() -> dict[str, Any]:
         return description.complete(app.litestar.openapi_schema.to_schema())
 
 
+def routes(described: Mapping[str, Any]) -> bytes:
+    """List the routes for people, by path.
+
+    Args:
+        described: The OpenAPI description.
+
+    Returns:
+        A page in Markdown.
+    """
+    lines = [
+        "# Routes",
+        "",
+        "Written by `./regul contracts`; bodies and answers stand in [openapi.json](openapi.json),",
+        "refusals in [errors.md](../errors.md). Every POST honours an `Idempotency-Key`.",
+        "",
+        "| route | gives | part |",
+        "|---|---|---|",
+    ]
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            if method in METHODS:
+                part = ", ".join(operation.get("tags", []))
+                lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {part} |")
+    return ("\n".join(lines) + "\n").encode()
+
+
 async def contracts() -> dict[str, bytes]:
     """Give every contract by file name."""
+    described = await openapi()
     return {
-        "openapi.json": write(await openapi()),
+        "openapi.json": write(described),
+        "routes.md": routes(described),
         "events.json": write(event_bodies.schema()),
         "asyncapi.json": write(event_contracts.asyncapi(description.version())),
     }

@@ -75,7 +75,7 @@ def _evaluator(edge: Edge, library: Library) -> Evaluator:
     return Evaluator(library=library, allow_draft=edge.settings.allow_draft_protocols)
 
 
-@post("/calls", operation_id="OpenCall")
+@post("/calls", operation_id="OpenCall", summary="Write down that a contact began", tags=["triage"])
 async def open_call(edge: NamedDependency[Edge], data: JSONBody[OpenCall]) -> Call:
     """Write down that a contact began. 403 `action_not_allowed`, 404 `incident_missing`.
 
@@ -95,7 +95,13 @@ async def open_call(edge: NamedDependency[Edge], data: JSONBody[OpenCall]) -> Ca
     return await edge.once_if_keyed(act, calls.get)
 
 
-@post("/calls/{call_id:uuid}/end", operation_id="EndCall", status_code=200)
+@post(
+    "/calls/{call_id:uuid}/end",
+    operation_id="EndCall",
+    status_code=200,
+    summary="End a contact",
+    tags=["triage"],
+)
 async def end_call(
     edge: NamedDependency[Edge], call_id: FromPath[UUID], data: JSONBody[EndCall]
 ) -> Call:
@@ -113,7 +119,12 @@ async def end_call(
     return await edge.once_if_keyed(act, calls.get)
 
 
-@post("/incidents", operation_id="OpenIncident")
+@post(
+    "/incidents",
+    operation_id="OpenIncident",
+    summary="Open an incident that several calls or patients belong to",
+    tags=["triage"],
+)
 async def open_incident(edge: NamedDependency[Edge], data: JSONBody[OpenIncident]) -> Incident:
     """Open an incident that several calls or patients belong to. 403 `action_not_allowed`.
 
@@ -129,7 +140,7 @@ async def open_incident(edge: NamedDependency[Edge], data: JSONBody[OpenIncident
     return await edge.once_if_keyed(act, calls.get_incident)
 
 
-@post("/cases", operation_id="OpenCase")
+@post("/cases", operation_id="OpenCase", summary="Open a case and evaluate it", tags=["triage"])
 async def open_case(
     edge: NamedDependency[Edge], library: NamedDependency[Library], data: JSONBody[OpenCase]
 ) -> CaseView:
@@ -154,7 +165,12 @@ async def open_case(
     return await edge.once_if_keyed(act, again)
 
 
-@get("/cases/{case_id:uuid}", operation_id="GetCase")
+@get(
+    "/cases/{case_id:uuid}",
+    operation_id="GetCase",
+    summary="Read a case with everything the actor may see",
+    tags=["triage"],
+)
 async def get_case(edge: NamedDependency[Edge], case_id: FromPath[UUID]) -> CaseView:
     """Read a case with everything the actor may see. 404 `case_missing`; 410 `key_shredded`.
 
@@ -165,7 +181,12 @@ async def get_case(edge: NamedDependency[Edge], case_id: FromPath[UUID]) -> Case
     return await edge.run(lambda tx: dossier.view(tx, edge.actor, case_id, edge.keys))
 
 
-@put("/cases/{case_id:uuid}/findings", operation_id="RecordFindings")
+@put(
+    "/cases/{case_id:uuid}/findings",
+    operation_id="RecordFindings",
+    summary="Record answers and evaluate again",
+    tags=["triage"],
+)
 async def record_findings(
     edge: NamedDependency[Edge],
     library: NamedDependency[Library],
@@ -189,7 +210,12 @@ async def record_findings(
     return await edge.once_if_keyed(act, recording.stored)
 
 
-@get("/cases/{case_id:uuid}/assessment", operation_id="GetAssessment")
+@get(
+    "/cases/{case_id:uuid}/assessment",
+    operation_id="GetAssessment",
+    summary="Read the last assessment with its trace",
+    tags=["triage"],
+)
 async def get_assessment(
     edge: NamedDependency[Edge], case_id: FromPath[UUID]
 ) -> RecordedAssessment:
@@ -202,7 +228,13 @@ async def get_assessment(
     return await edge.run(lambda tx: recording.latest(tx, edge.actor, case_id))
 
 
-@post("/cases/{case_id:uuid}/qualification", operation_id="QualifyCase", status_code=200)
+@post(
+    "/cases/{case_id:uuid}/qualification",
+    operation_id="QualifyCase",
+    status_code=200,
+    summary="Set priority and stream",
+    tags=["triage"],
+)
 async def qualify_case(
     edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[Qualify]
 ) -> Case:
@@ -220,7 +252,12 @@ async def qualify_case(
     return await edge.once_if_keyed(act, lambda tx, found: cases.get(tx, edge.actor, found))
 
 
-@post("/cases/{case_id:uuid}/reflex-dispatch", operation_id="DispatchAtOnce")
+@post(
+    "/cases/{case_id:uuid}/reflex-dispatch",
+    operation_id="DispatchAtOnce",
+    summary="Dispatch before medical regulation",
+    tags=["triage"],
+)
 async def dispatch_at_once(
     edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[ReflexDispatch]
 ) -> Disposition:
@@ -239,7 +276,12 @@ async def dispatch_at_once(
     return await edge.once_if_keyed(act, lambda tx, found: dispositions.get(tx, edge.actor, found))
 
 
-@get("/queues/{stream:str}", operation_id="GetQueue")
+@get(
+    "/queues/{stream:str}",
+    operation_id="GetQueue",
+    summary="Read the cases of a stream that wait for a decision, in working order",
+    tags=["triage"],
+)
 async def get_queue(edge: NamedDependency[Edge], stream: FromPath[Stream]) -> Queue:
     """Read the cases of a stream that wait for a decision, in working order. 403.
 
@@ -250,7 +292,13 @@ async def get_queue(edge: NamedDependency[Edge], stream: FromPath[Stream]) -> Qu
     return await edge.run(lambda tx: qualification.queue(tx, edge.actor, stream))
 
 
-@post("/cases/{case_id:uuid}/take", operation_id="TakeCase", status_code=200)
+@post(
+    "/cases/{case_id:uuid}/take",
+    operation_id="TakeCase",
+    status_code=200,
+    summary="Take a case",
+    tags=["triage"],
+)
 async def take_case(
     edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[Take]
 ) -> Case:
@@ -268,7 +316,12 @@ async def take_case(
     return await edge.once_if_keyed(act, lambda tx, found: cases.get(tx, edge.actor, found))
 
 
-@post("/cases/{case_id:uuid}/dispositions", operation_id="Decide")
+@post(
+    "/cases/{case_id:uuid}/dispositions",
+    operation_id="Decide",
+    summary="Decide what shall be done",
+    tags=["triage"],
+)
 async def decide(
     edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[Decide]
 ) -> Disposition:
@@ -287,7 +340,13 @@ async def decide(
     return await edge.once(act, lambda tx, found: dispositions.get(tx, edge.actor, found))
 
 
-@post("/cases/{case_id:uuid}/close", operation_id="CloseCase", status_code=200)
+@post(
+    "/cases/{case_id:uuid}/close",
+    operation_id="CloseCase",
+    status_code=200,
+    summary="Close a case",
+    tags=["triage"],
+)
 async def close_case(
     edge: NamedDependency[Edge], case_id: FromPath[UUID], data: JSONBody[CloseCase]
 ) -> Case:
@@ -305,7 +364,7 @@ async def close_case(
     return await edge.once_if_keyed(act, lambda tx, found: cases.get(tx, edge.actor, found))
 
 
-@post("/callbacks", operation_id="ScheduleCallback")
+@post("/callbacks", operation_id="ScheduleCallback", summary="Owe a call", tags=["triage"])
 async def schedule_callback(
     edge: NamedDependency[Edge], data: JSONBody[ScheduleCallback]
 ) -> Callback:
@@ -323,7 +382,13 @@ async def schedule_callback(
     return await edge.once_if_keyed(act, callbacks.get)
 
 
-@post("/callbacks/{callback_id:uuid}/attempts", operation_id="AttemptCallback", status_code=200)
+@post(
+    "/callbacks/{callback_id:uuid}/attempts",
+    operation_id="AttemptCallback",
+    status_code=200,
+    summary="Write down one attempt",
+    tags=["triage"],
+)
 async def attempt_callback(
     edge: NamedDependency[Edge], callback_id: FromPath[UUID], data: JSONBody[Attempt]
 ) -> Callback:
@@ -341,7 +406,12 @@ async def attempt_callback(
     return await edge.once_if_keyed(act, callbacks.get)
 
 
-@get("/callbacks", operation_id="ListCallbacks")
+@get(
+    "/callbacks",
+    operation_id="ListCallbacks",
+    summary="List the calls that are owed, earliest due first",
+    tags=["triage"],
+)
 async def list_callbacks(
     edge: NamedDependency[Edge],
     after: FromQuery[UUID | None] = None,
@@ -358,7 +428,12 @@ async def list_callbacks(
     return CallbackPage(callbacks=found, after=found[-1].id if len(found) == limit else None)
 
 
-@get("/protocols", operation_id="ListProtocols")
+@get(
+    "/protocols",
+    operation_id="ListProtocols",
+    summary="List the protocols of this process",
+    tags=["triage"],
+)
 async def list_protocols(
     edge: NamedDependency[Edge], library: NamedDependency[Library]
 ) -> list[ProtocolLine]:
@@ -382,7 +457,12 @@ async def list_protocols(
     ]
 
 
-@get("/protocols/{protocol_id:str}", operation_id="GetProtocol")
+@get(
+    "/protocols/{protocol_id:str}",
+    operation_id="GetProtocol",
+    summary="Read one protocol: questions, rules, sources, advice, safety net",
+    tags=["triage"],
+)
 async def get_protocol(
     edge: NamedDependency[Edge], library: NamedDependency[Library], protocol_id: FromPath[str]
 ) -> ProtocolFile:
@@ -401,7 +481,12 @@ async def get_protocol(
     return found.file
 
 
-@get("/complaints", operation_id="ListComplaints")
+@get(
+    "/complaints",
+    operation_id="ListComplaints",
+    summary="List the coded complaints to choose from",
+    tags=["triage"],
+)
 async def list_complaints(edge: NamedDependency[Edge]) -> list[ComplaintLine]:
     """List the coded complaints to choose from. 403 `action_not_allowed`.
 
