@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from kernel import errors
+from server import problems
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("kernel", "events", "triage", "directory", "routing", "console", "interop", "server")
-FAMILIES = {one.__name__ for one in errors.RegulError.__subclasses__()}
+FAMILIES = {one.__name__ for one in problems.STATUSES}
 PAGE = (ROOT / "docs" / "errors.md").read_text("utf-8")
 
 
