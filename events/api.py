@@ -83,7 +83,7 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
 @get(
     "/handoffs",
     operation_id="ListHandoffs",
-    summary="List the handoffs the actor may see; those to its organisations count as delivered now",
+    summary="List the handoffs the actor may see; its own count as delivered now",
     tags=["events"],
 )
 async def list_handoffs(

@@ -1,7 +1,8 @@
 """The `contracts` subcommand: what others rely on, written to docs/contracts/ from the code.
 
 `openapi.json` describes the HTTP API and `routes.md` lists it for people; `events.json` describes
-the body of each event kind, `asyncapi.json` how subscribers receive them over NATS. Generated, committed, and checked for drift.
+the body of each event kind, `asyncapi.json` how subscribers receive them over NATS. Generated,
+committed, and checked for drift.
 """
 
 import argparse
