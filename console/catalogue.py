@@ -19,6 +19,7 @@ LANGUAGES: Final = ("fr", "en")
 ZONE: Final = ZoneInfo("Europe/Paris")
 """The clock of the screens; a place's own zone is used where it is known."""
 
+_TITLES: Final = frozenset({"Dr", "Pr", "M.", "Mme"})
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400
@@ -147,6 +148,16 @@ def phone(number: str | None) -> str:
     style = phonenumbers.PhoneNumberFormat
     home = parsed.country_code == 33  # noqa: PLR2004 - the first country of Régul
     return phonenumbers.format_number(parsed, style.NATIONAL if home else style.INTERNATIONAL)
+
+
+def initials(name: str) -> str:
+    """Give the initials of a colleague: `Dr Denis Exemple` becomes `DE`.
+
+    Args:
+        name: As shown on screens; titles and what stands in brackets are left out.
+    """
+    words = [word for word in name.partition("(")[0].split() if word not in _TITLES]
+    return "".join(word[0] for word in words[:2]).upper()
 
 
 def iso(moment: datetime) -> str:

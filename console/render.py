@@ -48,6 +48,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["phone"] = catalogue.phone
+    made.filters["initials"] = catalogue.initials
     made.filters["iso"] = catalogue.iso
     made.globals["reason_codes"] = REASONS
     made.globals["new_key"] = lambda: str(uuid7())

@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "protocols": Subcommand("server.protocols", "list and check the triage protocols"),
     "directory": Subcommand("server.directory_files", "load and compare directory files"),
     "evaluate": Subcommand("server.evaluate", "score the protocols on labelled cases"),
+    "screenshots": Subcommand("server.screenshots", "photograph the console's pages for docs"),
     "conformance": Subcommand("server.conformance", "check the exchange formats"),
 }
 

@@ -72,8 +72,7 @@ def test_two_physicians_on_one_slot_one_wins_the_other_gets_the_next_best(
     shared: str | None = None
     for _ in range(12):
         for each in (one, two):
-            each.page.locator("[data-key=F8]").first.click()
-            each.page.wait_for_selector(".offers > li")
+            search(each)
         common = set(one.page.evaluate(SLOTS)) & set(two.page.evaluate(SLOTS))
         if common:
             shared = common.pop()
@@ -91,6 +90,13 @@ def test_two_physicians_on_one_slot_one_wins_the_other_gets_the_next_best(
     two.page.wait_for_selector("#hold")
 
 
+def search(one: Any) -> None:
+    """Rank places anew and wait until the new list stands."""
+    one.page.evaluate("document.querySelector('.offers')?.setAttribute('data-old', '')")
+    one.page.locator("[data-key=F8]").first.click()
+    one.page.wait_for_selector(".offers:not([data-old]) > li")
+
+
 def fill(api: Apis, slot: str) -> None:
     """Take the seats of a range that are left, so that one click decides."""
     disposition = api("physician").decide(decided(api, "physician"))
@@ -104,8 +110,7 @@ def fill(api: Apis, slot: str) -> None:
 def test_no_place_becomes_an_owned_entry_with_a_deadline(desk: Desks, api: Apis) -> None:
     physician = desk("physician")
     open_case(physician, decided(api, "physician"))
-    physician.page.locator("[data-key=F8]").first.click()
-    physician.page.wait_for_selector(".offers > li")
+    search(physician)
     physician.press("F10")
     physician.page.wait_for_selector('.done:has-text("Liste d\'attente") time[data-until]')
 

@@ -79,6 +79,12 @@ def test_french_phones_are_written_in_pairs() -> None:
     assert catalogue.phone("standard") == "standard"
 
 
+def test_initials_leave_titles_out() -> None:
+    assert catalogue.initials("Dr Denis Exemple") == "DE"
+    assert catalogue.initials("Ariane Modèle (ARM)") == "AM"
+    assert catalogue.initials("") == ""
+
+
 @pytest.mark.parametrize("language", ["fr", "en"])
 @given(seconds=st.floats(min_value=0, max_value=10_000_000))
 def test_any_duration_is_short(language: str, seconds: float) -> None:
