@@ -5,7 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final
 
-AGAIN_S: Final = 1.0
+AGAIN_S: Final = 5.0
+"""Long enough for an orderly end, such as a connection's, before the cancellation is repeated."""
 
 
 @contextlib.asynccontextmanager
