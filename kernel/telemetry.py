@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -77,3 +78,17 @@ def logger() -> structlog.stdlib.BoundLogger:
     """
     bound: structlog.stdlib.BoundLogger = structlog.get_logger()
     return bound
+
+
+def place(error: BaseException) -> str:
+    """Give file, line and function where an error was raised; no value of any variable.
+
+    Args:
+        error: Any exception.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    last = own[-3:]
+    return " < ".join(
+        f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(last)
+    )

@@ -13,13 +13,13 @@ from typing import Final
 import asyncpg
 
 from kernel import heartbeat
+from server.configuration import WORKER
 from server.layout import LOOPBACK, Layout
 from server.process import Process
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ASK_S: Final = 2.0
 ASK_PATH: Final = "/healthz"
-WORKER: Final = "worker"
 SILENT_S: Final = 15.0
 
 

@@ -5,7 +5,6 @@ ours: it is logged by type and place, without the values that caused it.
 """
 
 import re
-import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -182,26 +181,12 @@ def log(refusal: errors.RegulError, error: Exception, visit: visits.Visit, metho
         logger.error(
             "request.failed",
             error=type(error).__name__,
-            reason=place(error),
+            reason=telemetry.place(error),
             method=method,
             **known,
         )
     else:
         logger.info("request.refused", method=method, **known)
-
-
-def place(error: BaseException) -> str:
-    """Give file, line and function where an error was raised; no value of any variable.
-
-    Args:
-        error: Any exception.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    last = own[-3:]
-    return " < ".join(
-        f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno} {f.name}" for f in reversed(last)
-    )
 
 
 def refusal_of(error: Exception) -> errors.RegulError:

@@ -1,32 +1,13 @@
-"""Which rooms bring routes, pages and workers; the only list of them."""
+"""Which rooms bring routes and pages; the only list of them."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import msgspec
 
 from console import pages
 from directory import api as directory_api
 from events import api as events_api
-from events import workers as events_workers
-from kernel.crypto import KeyRing
-from kernel.database import Database
-from kernel.settings import Settings
 from routing import api as routing_api
-from routing import work as routing_work
 from triage import api as triage_api
-
-
-class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """A background task.
-
-    Attributes:
-        name: Stands in logs and metrics.
-        run: Runs for ever; called again after a failure; ends by being cancelled.
-    """
-
-    name: str
-    run: Callable[[], Coroutine[Any, Any, None]]
 
 
 def api_routes() -> Sequence[Any]:
@@ -42,19 +23,3 @@ def api_routes() -> Sequence[Any]:
 def page_routes() -> Sequence[Any]:
     """Give the pages and static files, to be mounted at the root."""
     return pages.ROUTES
-
-
-def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[Worker]:
-    """Give every room's background tasks.
-
-    Args:
-        database: Pool under `regul_system`.
-        settings: Of this process.
-        keys: Opens and seals.
-    """
-    of_events = events_workers.workers(database, settings, settings.nats_url, keys)
-    of_routing = routing_work.workers(database)
-    return [
-        *(Worker(name=f"events.{one.name}", run=one.run) for one in of_events),
-        *(Worker(name=f"routing.{name}", run=act) for name, act in of_routing.items()),
-    ]

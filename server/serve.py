@@ -15,10 +15,11 @@ from typing import Final
 
 import uvicorn
 
-from kernel import settings, telemetry
+from kernel import telemetry
 from kernel.settings import Settings
 from server import startup
 from server.app import App, create_app
+from server.configuration import read_settings
 from server.refusal import Refusal
 from server.supervision import STOP_S, exit_after
 
@@ -124,24 +125,6 @@ async def serve(chosen: Settings) -> None:
     telemetry.logger().info("server.stopping", pid=os.getpid())
     if app.services.refusal is not None:
         raise app.services.refusal
-
-
-def read_settings() -> Settings:
-    """Read the settings of this process.
-
-    Raises:
-        Refusal: One can't be read, or the database is not named.
-    """
-    try:
-        chosen = settings.load(os.environ)
-        telemetry.configure(chosen.log_level)
-    except settings.SettingsError as error:
-        raise Refusal(f"{error}.") from None
-    except KeyError:
-        raise Refusal("REGUL_LOG_LEVEL is debug, info, warning or error.") from None
-    if not chosen.database_url:
-        raise Refusal("DATABASE_URL is not set: ./regul demo runs a database of its own.")
-    return chosen
 
 
 def main(arguments: list[str]) -> int:

@@ -12,21 +12,20 @@ from typing import Final
 from directory.loading import Keeper
 from directory.snapshot import Snapshot
 from events.live import Hub
-from kernel import crypto, errors, telemetry
+from kernel import errors, telemetry
 from kernel.crypto import KeyRing
 from kernel.database import Database, Wakeup, open_database
 from kernel.settings import Settings
 from server import startup
 from server.auth import Attempts, Doorkeeper
+from server.configuration import WAKE_CHANNEL, master_key
 from server.refusal import Refusal
-from server.rooms import Worker
 from server.status import Watch
 from server.supervision import close, end, keep
+from server.team import Worker
 from triage import library
 from triage.library import Library
 
-WAKE_CHANNEL: Final = "regul_feed"
-"""Channel of the wake-up after commits; the sequencer listens."""
 _FIRST_TRY_S: Final = 10.0
 _RETRY_S: Final = 0.25
 
@@ -174,24 +173,3 @@ class Services:
                 return
         self._tried.set()
         await keep(Worker(name="snapshot", run=keeper.run))
-
-
-def master_key(settings: Settings) -> bytes:
-    """Read the master key of this instance.
-
-    Args:
-        settings: Names its file.
-
-    Raises:
-        Refusal: It can't be read.
-    """
-    try:
-        return crypto.read_master(settings.key_file)
-    except OSError:
-        raise Refusal(
-            f"The master key {settings.key_file} can't be read: set REGUL_KEY_FILE."
-        ) from None
-    except ValueError:
-        raise Refusal(
-            f"The master key {settings.key_file} does not hold 64 hexadecimal digits."
-        ) from None

@@ -15,12 +15,11 @@ from kernel.database import Database
 from kernel.edge import Edge
 from kernel.health import Health
 from server import metrics
+from server.configuration import WORKER
 
 _FRESH_S: Final = 1.0
 _SILENT_S: Final = 15.0
 _LAG: Final = 1_000
-WORKER: Final = "worker"
-"""Component name of the worker process' heartbeat."""
 _OK: Final = 200
 _AWAY: Final = 503
 

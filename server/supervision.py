@@ -10,8 +10,8 @@ from typing import Any, Final, Never
 
 from kernel import errors, telemetry
 from kernel.database import Database
-from server import metrics, problems
-from server.rooms import Worker
+from server import metrics
+from server.team import Worker
 
 _FAREWELL_S: Final = 1.0
 STOP_S: Final = 4.5
@@ -42,7 +42,7 @@ async def keep(worker: Worker) -> Never:
                 worker=worker.name,
                 error=type(error).__name__,
                 code=error.code if isinstance(error, errors.RegulError) else "",
-                reason=problems.place(error),
+                reason=telemetry.place(error),
             )
         metrics.RESTARTS.labels(worker.name).inc()
         if time.monotonic() - began > STEADY_S:

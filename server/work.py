@@ -20,12 +20,10 @@ from kernel.crypto import KeyRing
 from kernel.database import Database, Wakeup, open_database
 from kernel.settings import Settings
 from server import startup
+from server.configuration import WAKE_CHANNEL, WORKER, master_key, read_settings
 from server.refusal import Refusal
-from server.rooms import Worker, workers
-from server.serve import read_settings
-from server.services import WAKE_CHANNEL, master_key
-from server.status import WORKER
 from server.supervision import STOP_S, close, end, exit_after, keep
+from server.team import Worker, workers
 
 _BEAT_S: Final = 1.0
 _GRACE_S: Final = 2.0

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from server import supervision, work
-from server.rooms import Worker
+from server.team import Worker
 
 
 async def test_a_worker_that_fails_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
