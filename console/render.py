@@ -99,5 +99,6 @@ def language(connection: Request[Any, Any, Any], preferred: str = "") -> Literal
 def own_path(address: str) -> str:
     """Give a path of our own origin to go back to; anything else becomes `/`."""
     parts = urlsplit(address)
+    foreign = parts.scheme or parts.netloc or "\\" in address
     safe = parts.path.startswith("/") and not parts.path.startswith("//")
-    return parts.path if safe and "\\" not in parts.path else "/"
+    return parts.path if safe and not foreign else "/"
