@@ -12,9 +12,8 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-import nats
 import nats.errors
-import nats.js.errors
+from nats.aio.client import Client as Nats
 
 from server.background import beside
 from server.client import AwayError, Client, RefusedError
@@ -114,16 +113,17 @@ class Subscriber:
 
     async def _read(self) -> None:
         inbox = f"_INBOX_{self.id}".encode()
-        connection = await nats.connect(
-            self._nats_url,
-            user=str(self.id),
-            password=self._key,
-            inbox_prefix=inbox,
-            connect_timeout=CONNECT_S,
-            allow_reconnect=False,
-            error_cb=_quiet,
-        )
+        connection = Nats()
         try:
+            await connection.connect(
+                self._nats_url,
+                user=str(self.id),
+                password=self._key,
+                inbox_prefix=inbox,
+                connect_timeout=CONNECT_S,
+                allow_reconnect=False,
+                error_cb=_quiet,
+            )
             stream = connection.jetstream()
             pull = await stream.pull_subscribe_bind(
                 consumer=str(self.id), stream=STREAM, inbox_prefix=inbox + b"."
@@ -136,6 +136,7 @@ class Subscriber:
                     self.inbox.receive(noted(event))
                     await message.ack()
         finally:
+            # Also after a connect that failed: nats-py leaves its socket open then.
             await connection.close()
 
 
