@@ -68,6 +68,16 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start serving and say so: from here on a signal ends the process in order.
+
+        Args:
+            sockets: Bound already.
+        """
+        await super().startup(sockets=sockets)
+        for door in sockets or ():
+            telemetry.logger().info("server.started", pid=os.getpid(), port=door.getsockname()[1])
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop at a signal, and end with exit code 0 instead of dying of the signal."""
@@ -120,7 +130,6 @@ async def serve(chosen: Settings) -> None:
         telemetry.logger().warning("nats.away")
     server = Server(app)
     with listen(chosen.host, chosen.port) as door:
-        telemetry.logger().info("server.started", pid=os.getpid(), port=door.getsockname()[1])
         await server.serve(sockets=[door])
     telemetry.logger().info("server.stopping", pid=os.getpid())
     if app.services.refusal is not None:
