@@ -260,7 +260,8 @@ _QUOTED_VALUE: Final = re.compile(r"^(Invalid (?:enum|literal) value|Invalid val
 _SAFE: Final = re.compile(
     r"^(Expected `[^`]{1,200}`(?:, got `[^`]{1,60}`| matching regex .{1,200}|"
     r" (?:[<>=]+ [\d.e+-]+|of length [<>=]+ \d+|with (?:a|no) timezone component))?|"
-    r"Object missing required field `\w{1,64}`|Object contains unknown field `[a-z]\w{0,40}`|"
+    r"Object missing required field `[A-Za-z0-9_]{1,64}`|"
+    r"Object contains unknown field `[a-z][A-Za-z0-9_]{0,40}`|"
     r"Invalid (?:UUID|RFC3339 encoded datetime|base64 encoded string|(?:enum |literal )?value)|"
     r"Integer value out of range|Number out of range|Timestamp is out of range)$"
 )
@@ -281,7 +282,7 @@ def unreadable_value(message: str, path: str = "") -> errors.Malformed:
     message = _QUOTED_VALUE.sub(r"\1", message)
     if _SAFE.match(message) is None:
         message = "Expected another value"
-    if not re.fullmatch(r"[\w$.\[\]-]{1,200}", path):
+    if not re.fullmatch(r"[A-Za-z0-9_$.\[\]-]{1,200}", path):
         path = "$" if path.startswith("$") or not path else "parameter"
     return errors.Malformed("value_unreadable", f"{message}.", path=path)
 

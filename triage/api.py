@@ -1,4 +1,4 @@
-"""Routes of calls, cases, the physician's queue, callbacks and protocols."""
+"""Routes of calls, cases, the physician's queue and callbacks."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -9,7 +9,6 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from kernel import errors
 from kernel.actor import require
 from kernel.database import Tx
 from kernel.edge import Edge
@@ -20,8 +19,8 @@ from triage import (
     dispositions,
     dossier,
     qualification,
-    recogniser,
     recording,
+    reference,
 )
 from triage.callbacks import Attempt, ScheduleCallback
 from triage.calls import EndCall, Incident, OpenCall, OpenIncident
@@ -30,7 +29,6 @@ from triage.dispositions import Decide, ReflexDispatch
 from triage.dossier import CaseView, OpenCase
 from triage.library import Library
 from triage.model import Call, Callback, Case, Disposition, Stream
-from triage.protocol import ProtocolFile, Text
 from triage.qualification import Qualify, Queue, Take
 from triage.recording import Evaluator, RecordedAssessment, RecordFindings
 
@@ -49,25 +47,6 @@ class CallbackPage(msgspec.Struct, frozen=True, kw_only=True):
 
     callbacks: Sequence[Callback]
     after: UUID | None
-
-
-class ProtocolLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One protocol of this process; `digest` is the sha256 of its file."""
-
-    id: str
-    version: str
-    kind: str
-    status: str
-    title: Text
-    digest: str
-
-
-class ComplaintLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One complaint to choose from."""
-
-    code: str
-    label: Text
-    default_acuity: str
 
 
 def _evaluator(edge: Edge, library: Library) -> Evaluator:
@@ -428,78 +407,6 @@ async def list_callbacks(
     return CallbackPage(callbacks=found, after=found[-1].id if len(found) == limit else None)
 
 
-@get(
-    "/protocols",
-    operation_id="ListProtocols",
-    summary="List the protocols of this process",
-    tags=["triage"],
-)
-async def list_protocols(
-    edge: NamedDependency[Edge], library: NamedDependency[Library]
-) -> list[ProtocolLine]:
-    """List the protocols of this process. 403 `action_not_allowed`.
-
-    Args:
-        edge: The request.
-        library: The protocols.
-    """
-    require(edge.actor, "protocol.read")
-    return [
-        ProtocolLine(
-            id=one.file.id,
-            version=one.file.version,
-            kind=one.file.kind,
-            status=one.file.status,
-            title=one.file.title,
-            digest=one.digest,
-        )
-        for one in library.protocols
-    ]
-
-
-@get(
-    "/protocols/{protocol_id:str}",
-    operation_id="GetProtocol",
-    summary="Read one protocol: questions, rules, sources, advice, safety net",
-    tags=["triage"],
-)
-async def get_protocol(
-    edge: NamedDependency[Edge], library: NamedDependency[Library], protocol_id: FromPath[str]
-) -> ProtocolFile:
-    """Read one protocol: questions, rules, sources, advice, safety net. 404.
-
-    Args:
-        edge: The request.
-        library: The protocols.
-        protocol_id: Which.
-    """
-    require(edge.actor, "protocol.read")
-    found = library.get(protocol_id)
-    if found is None:
-        code = "protocol_missing"
-        raise errors.Missing(code, "No such protocol.")
-    return found.file
-
-
-@get(
-    "/complaints",
-    operation_id="ListComplaints",
-    summary="List the coded complaints to choose from",
-    tags=["triage"],
-)
-async def list_complaints(edge: NamedDependency[Edge]) -> list[ComplaintLine]:
-    """List the coded complaints to choose from. 403 `action_not_allowed`.
-
-    Args:
-        edge: The request.
-    """
-    require(edge.actor, "protocol.read")
-    return [
-        ComplaintLine(code=one.code, label=one.label, default_acuity=one.default_acuity)
-        for one in recogniser.shipped().complaints()
-    ]
-
-
 ROUTES: Final[list[Any]] = [
     open_call,
     end_call,
@@ -517,8 +424,6 @@ ROUTES: Final[list[Any]] = [
     schedule_callback,
     attempt_callback,
     list_callbacks,
-    list_protocols,
-    get_protocol,
-    list_complaints,
+    *reference.ROUTES,
 ]
 """Mounted under /api/v1."""
