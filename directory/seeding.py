@@ -6,19 +6,21 @@ Each table travels as one JSON parameter that PostgreSQL turns into rows. That i
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
 
-from directory import graph, identifiers
+from directory import identifiers
 from directory.identifiers import System
-from directory.seed import Seed
 from kernel import errors
 from kernel.database import Tx
 
+if TYPE_CHECKING:
+    from directory.seed import Seed
 
-async def write(tx: Tx, seed: Seed) -> None:
+
+async def write(tx: Tx, seed: "Seed") -> None:
     """Write the rows that are missing: existing ids, keys and claims are left alone.
 
     Args:
@@ -53,7 +55,9 @@ async def last_day(tx: Tx, territory_id: UUID) -> date | None:
     return found
 
 
-def _check(seed: Seed) -> None:
+def _check(seed: "Seed") -> None:
+    from directory import graph  # noqa: PLC0415 - a second start asks for the last day only
+
     broken = graph.faults(seed.rows)
     if broken:
         raise errors.Invalid("seed_inconsistent", reason=broken[0].code)
