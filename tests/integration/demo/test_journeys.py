@@ -1,6 +1,7 @@
 """The three journeys and the live world, on a running service seen from outside."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from server.live_world import LEFT_FOR_PEOPLE, LiveWorld
 from server.replay_run import Where
 from server.stack import throw_away_home
 from server.timeline import Timeline
+from tests.conftest import Servers
 from tests.running import Running
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,6 +117,25 @@ def test_the_demo_starts_stops_and_starts_again_on_its_data() -> None:
     assert "seats" not in second.text
     assert key[0] in second.text
     print(f"demo: first start {first.took_s:.1f} s, second start {second.took_s:.1f} s")
+
+
+def test_once_runs_on_servers_that_exist(
+    servers: Servers, database_dsn: str, nats_url: str
+) -> None:
+    env = dict(
+        os.environ,
+        DATABASE_URL=database_dsn,
+        NATS_URL=nats_url,
+        REGUL_AUTH_CALLOUT_SEED=str(servers.nats.seed_file),
+        PYTHONPATH=str(ROOT),
+    )
+    command = [sys.executable, "-P", "-m", "server.cli", "demo", "--once", "--json"]
+
+    done = subprocess.run(command, env=env, cwd=ROOT, check=False, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    figures = {one["name"]: one for one in json.loads(done.stdout)["figures"]}
+    assert figures["steps.not_observed"]["value"] == 0
 
 
 async def ask(address: str, key: str) -> bytes:
