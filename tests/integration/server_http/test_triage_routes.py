@@ -3,35 +3,29 @@
 import uuid
 from typing import Any
 
-import msgspec
 import pytest
 
-from kernel.settings import Settings
-from tests.integration.server_http.conftest import live  # noqa: F401
 from tests.integration.server_http.live import Live
 
 API = "/api/v1"
 SAID = {"worsening_signs": "Douleur", "call_back": "Sous 12 h", "read_back": True}
 
 
-@pytest.fixture
-def live_settings(settings: Settings) -> Settings:
-    """Give settings of a demo on throw-away servers, drafts allowed."""
-    return msgspec.structs.replace(settings, demo=True, throw_away=True, allow_draft_protocols=True)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def key() -> dict[str, str]:
     return {"idempotency-key": str(uuid.uuid4())}
 
 
-async def opened(live: Live, **fields: Any) -> dict[str, Any]:  # noqa: F811
+async def opened(live: Live, **fields: Any) -> dict[str, Any]:
     answer = await live.post(f"{API}/cases", json=fields)
     assert answer.status_code == 201, answer.text
     body: dict[str, Any] = answer.json()
     return body
 
 
-async def test_a_call_goes_from_first_word_to_closure(live: Live) -> None:  # noqa: F811
+async def test_a_call_goes_from_first_word_to_closure(live: Live) -> None:
     call = (await live.post(f"{API}/calls", json={"caller": {"phone": "0612345678"}})).json()
     case = await opened(
         live, call_id=call["id"], complaint_text="DT depuis 1h", age_years=61, sex="M"
@@ -80,7 +74,7 @@ async def test_a_call_goes_from_first_word_to_closure(live: Live) -> None:  # no
     assert closed.json()["state"] == "closed"
 
 
-async def test_a_dispatch_leaves_at_once(live: Live) -> None:  # noqa: F811
+async def test_a_dispatch_leaves_at_once(live: Live) -> None:
     case = await opened(live, complaint_text="ne respire plus")
     path = f"{API}/cases/{case['id']}"
     early = await live.post(f"{path}/reflex-dispatch", json={})
@@ -90,7 +84,7 @@ async def test_a_dispatch_leaves_at_once(live: Live) -> None:  # noqa: F811
     assert (sent.status_code, sent.json()["kind"]) == (201, "INTER")
 
 
-async def test_a_callback_is_owed_listed_and_settled(live: Live) -> None:  # noqa: F811
+async def test_a_callback_is_owed_listed_and_settled(live: Live) -> None:
     case = await opened(live)
     owed = await live.post(
         f"{API}/callbacks", json={"case_id": case["id"], "reason": "deferred", "due_in_s": 60}
@@ -104,7 +98,7 @@ async def test_a_callback_is_owed_listed_and_settled(live: Live) -> None:  # noq
     assert tried.json()["state"] == "done"
 
 
-async def test_a_repeated_opening_gives_the_same_case(live: Live) -> None:  # noqa: F811
+async def test_a_repeated_opening_gives_the_same_case(live: Live) -> None:
     once = key()
     first = await live.post(f"{API}/cases", json={"age_years": 40}, headers=once)
     second = await live.post(f"{API}/cases", json={"age_years": 40}, headers=once)
@@ -125,7 +119,7 @@ BAD: list[tuple[Any, int, str | None]] = [
 ]
 
 
-async def test_a_bad_finding_gets_a_stable_code(live: Live) -> None:  # noqa: F811
+async def test_a_bad_finding_gets_a_stable_code(live: Live) -> None:
     case = await opened(live)
     for body, status, code in BAD:
         answer = await live.client.put(
@@ -135,7 +129,7 @@ async def test_a_bad_finding_gets_a_stable_code(live: Live) -> None:  # noqa: F8
         assert code is None or answer.json()["code"] == code
 
 
-async def test_protocols_and_complaints_can_be_read(live: Live) -> None:  # noqa: F811
+async def test_protocols_and_complaints_can_be_read(live: Live) -> None:
     lines = (await live.get(f"{API}/protocols")).json()
     assert {"news2", "general-adult"} <= {one["id"] for one in lines}
     assert (await live.get(f"{API}/protocols/news2")).json()["rules"]
