@@ -18,6 +18,10 @@ CALLER: Final = Person(family="Exemple (fictif)", given="Camille", phone="+33639
 CHEST_PAIN: Final = RecordedCase(
     id="chest", complaint_text="douleur thoracique", age_y=58, sex="M", avpu="A", pain_nrs=6
 )
+SORE_THROAT: Final = RecordedCase(
+    id="throat", complaint_text="mal de gorge", age_y=27, sex="F", avpu="A", temp_c=37.4,
+    pain_nrs=3,
+)  # fmt: skip
 FEVER: Final = RecordedCase(
     id="fever", complaint_text="fièvre et toux", age_y=34, sex="F", avpu="A", temp_c=38.4,
     hr=88, rr=16, spo2=98, sbp=125, pain_present=False,
@@ -71,7 +75,7 @@ class CallJourney:
             call = await desk.call(CALLER)
             step.saw = f"call {call}"
         async with timeline.step("A.case.opened") as step:
-            case = await desk.open_case(call, CHEST_PAIN, self._town, CALLER)
+            case = await desk.open_case(call, SORE_THROAT, self._town, CALLER)
             step.saw = f"case {case}"
         async with timeline.step("A.triage.interval") as step:
             step.saw = await self._assessed(desk, case)
@@ -91,7 +95,7 @@ class CallJourney:
         await self._hold_and_book(desk, case, disposition, offer)
 
     async def _assessed(self, desk: Desk, case: UUID) -> str:
-        await desk.record(case, CHEST_PAIN)
+        await desk.record(case, SORE_THROAT)
         path = f"{API}/cases/{case}/assessment"
         found = (await self._centre.client("operator").get(path, wire.Assessment)).result
         ensure(found.worst is not None, "the worst level is not known")
