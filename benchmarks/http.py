@@ -9,6 +9,7 @@ demo instead of throw-away servers. `--sabotage` asks with a key that nobody has
 
 import argparse
 import asyncio
+import itertools
 import statistics
 import sys
 import textwrap
@@ -99,9 +100,9 @@ async def bare() -> AsyncIterator[Client]:
 async def routes(centre: Centre) -> dict[str, Callable[[], Awaitable[object]]]:
     """Give what is measured, by name."""
     operator, physician = centre.client("operator"), centre.client("physician")
-    case = await operator.post(
-        f"{API}/cases", {"complaint_text": "fièvre", "age_years": 40}, wire.Made
-    )
+    body = {"complaint_text": "fièvre", "age_years": 40}
+    made = [await operator.post(f"{API}/cases", body, wire.Made) for _ in range(CONNECTIONS * 4)]
+    turn = itertools.cycle(made)
     answers = {
         "observer": "caller",
         "findings": [{"input": "responds", "value": True}, {"input": "fever", "value": True}],
@@ -109,7 +110,7 @@ async def routes(centre: Centre) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
         "open_call": lambda: operator.post(f"{API}/calls", {"channel": "phone"}),
         "record_findings": lambda: operator.accepted(
-            "PUT", f"{API}/cases/{case.id}/findings", answers
+            "PUT", f"{API}/cases/{next(turn).id}/findings", answers
         ),
         "read_queue": lambda: physician.get(f"{API}/queues/AMU"),
     }
