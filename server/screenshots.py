@@ -93,7 +93,7 @@ async def _live(stack: Stack) -> list[str]:
     )
     opened: list[str] = []
     for complaint, age, sex, place, answers in _CALLS:
-        call = await operator.post("/api/v1/calls", {"caller": {"phone": "+33612345678"}}, dict)
+        call = await operator.post("/api/v1/calls", {"caller": {"phone": "+33639980612"}}, dict)
         body = {
             "call_id": call["id"],
             "complaint_text": complaint,
