@@ -171,6 +171,18 @@ async def labels(tx: Tx, actor_ids: Sequence[UUID]) -> Mapping[UUID, str]:
     return {row["id"]: row["label"] for row in rows}
 
 
+async def is_staff(tx: Tx, actor_id: UUID, territory_id: UUID) -> bool:
+    """Tell whether an actor may look after patients of a territory's centre.
+
+    Args:
+        tx: Any transaction.
+        actor_id: Who.
+        territory_id: Of the centre.
+    """
+    found: bool = await tx.fetchval(SELECT_IS_STAFF, actor_id, territory_id)
+    return found
+
+
 async def save_territory(tx: Tx, territory: Territory) -> None:
     """Store a territory; one that exists stays as it is.
 
@@ -260,6 +272,12 @@ order by wanted.place
 """
 SELECT_LABELS: Final = """
 select id, label from kernel.actor where id = any ($1::uuid[])
+"""
+SELECT_IS_STAFF: Final = """
+select exists (
+    select from kernel.actor
+    where id = $1 and territory_id = $2 and active
+      and role in ('operator', 'osnp', 'physician', 'ioa', 'supervisor'))
 """
 INSERT_TERRITORY: Final = """
 insert into kernel.territory (id, code, name, time_zone, country) values ($1, $2, $3, $4, $5)

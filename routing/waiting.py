@@ -11,13 +11,13 @@ import asyncpg
 import msgspec
 
 from events import catalogue, outbox
-from kernel import audit, database, errors, ids
+from kernel import audit, database, errors, identity, ids
 from kernel.actor import Actor, require
 from kernel.database import Tx
 from kernel.inputs import Code, UtcTime, utc
 from routing import offers, progress
 from routing.model import REVIEW_WITHIN_S, WaitingEntry
-from triage import cases, dispositions
+from triage import callbacks, cases, dispositions
 from triage.model import Disposition
 
 database.refuses("waiting_entry_one_per_disposition", errors.Conflict, "already_waiting")
@@ -52,15 +52,21 @@ async def enter(tx: Tx, actor: Actor, command: Enter) -> WaitingEntry:
 
     Raises:
         Missing: The disposition is unknown here.
-        Conflict: `already_waiting`.
+        Conflict: `already_waiting`, `case_closed`.
+        Invalid: `owner_unknown`: the owner named is nobody of the centre who could look after it.
     """
     require(actor, "waiting.enter")
     wanted = await dispositions.get(tx, actor, command.disposition_id)
+    progress.refuse_closed(await cases.get(tx, actor, wanted.case_id))
+    owner_id = command.owner_id
+    if owner_id is not None and not await identity.is_staff(tx, owner_id, wanted.territory_id):
+        code = "owner_unknown"
+        raise errors.Invalid(code, "The owner is nobody of this centre.", path="$.owner_id")
     asked = None if command.deadline is None else utc(command.deadline, "$.deadline")
     entry = await _insert(
         tx,
         wanted,
-        owner_id=command.owner_id or actor.id,
+        owner_id=owner_id or actor.id,
         constraint=command.constraint or await offers.binding_constraint(tx, wanted.id),
         deadline=asked,
     )
@@ -81,10 +87,15 @@ async def owe_place(
         constraint: Reason code.
 
     Returns:
-        The entry, or None when the disposition waits already.
+        The entry, or None: the disposition waits already, another receiver has the patient, or
+        the case was closed; then the patient is owed a call back, as nobody works on it.
     """
     wanted = await dispositions.get(tx, actor, disposition_id)
-    if await tx.fetchval(SELECT_IS_WAITING, disposition_id):
+    if await tx.fetchval(SELECT_HAS_PLACE, disposition_id):
+        return None
+    if (await cases.get(tx, actor, wanted.case_id)).state == "closed":
+        owed = callbacks.ScheduleCallback(reason="no_place", case_id=wanted.case_id)
+        await callbacks.schedule(tx, actor, owed)
         return None
     entry = await _insert(tx, wanted, owner_id=owner_id, constraint=constraint, deadline=None)
     await progress.advance(tx, actor, entry.case_id, "decided")
@@ -271,9 +282,12 @@ select id, case_id, disposition_id, territory_id, owner_id, service, acuity, sta
     binding_constraint, entered_at, deadline, escalated_at
 from routing.waiting_entry where id = $1
 """
-SELECT_IS_WAITING: Final = """
-select exists (
-    select from routing.waiting_entry where disposition_id = $1 and state = 'waiting')
+SELECT_HAS_PLACE: Final = """
+select exists (select from routing.waiting_entry where disposition_id = $1 and state = 'waiting')
+    or exists (select from routing.appointment
+        where disposition_id = $1 and state in ('pending', 'booked', 'fulfilled'))
+    or exists (select from routing.referral
+        where disposition_id = $1 and state in ('accepted', 'completed'))
 """
 SELECT_PAGE: Final = """
 select w.id, w.case_id, w.disposition_id, w.territory_id, w.owner_id, w.service, w.acuity, w.state,

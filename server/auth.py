@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 import argon2
 from litestar import Request, Response, post
@@ -235,19 +236,23 @@ async def sign_in(
     account = form.get("account", "")
     login = form.get("login", "")
     attempts.check(login)
-    async with database.plain() as connection:
-        if account:
+    actor_id: UUID | None = None
+    if account:
+        async with database.plain() as connection:
             offered = settings.demo and account in accounts.LOGINS
             actor_id = await identity.id_of_login(connection, account) if offered else None
-        else:
+    else:
+        async with database.plain() as connection:
             known = await identity.credential_of(connection, login)
-            stored = known.password_hash if known else await asyncio.to_thread(_nobody)
-            fits = await asyncio.to_thread(matches, stored, form.get("password", ""))
-            actor_id = known.actor_id if known and fits else None
-        if actor_id is None:
-            attempts.failed(login)
-            return None
-        token = secrets.token_urlsafe(32)
+        # No connection is held meanwhile: a wave of wrong passwords must not stop the service.
+        stored = known.password_hash if known else await asyncio.to_thread(_nobody)
+        fits = await asyncio.to_thread(matches, stored, form.get("password", ""))
+        actor_id = known.actor_id if known and fits else None
+    if actor_id is None:
+        attempts.failed(login)
+        return None
+    token = secrets.token_urlsafe(32)
+    async with database.plain() as connection:
         await identity.sweep_sessions(connection)
         await identity.begin_session(connection, identity.digest(token), actor_id)
     return token

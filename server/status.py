@@ -9,6 +9,7 @@ import prometheus_client
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 
+from events import following
 from events import health as events_health
 from kernel import actor, errors, heartbeat
 from kernel.database import Database
@@ -51,20 +52,25 @@ class Watch:
             async with self._database.plain() as connection:
                 beats = {one.component: one for one in await heartbeat.beats(connection)}
                 feed = await events_health.condition(connection)
+                parked = bool(await following.parked(connection, 1))
         except errors.Unavailable:
             return Health(database="away", degraded=("database_away",))
         worker = beats.get(WORKER)
         bus = feed.nats if feed.seen_s is not None and feed.seen_s <= _SILENT_S else None
-        return health_of(lag=feed.waiting, heard=worker.age_s if worker else None, bus=bus)
+        heard = worker.age_s if worker else None
+        return health_of(lag=feed.waiting, heard=heard, bus=bus, parked=parked)
 
 
-def health_of(*, lag: int | None, heard: float | None, bus: bool | None) -> Health:
+def health_of(
+    *, lag: int | None, heard: float | None, bus: bool | None, parked: bool = False
+) -> Health:
     """Judge what was read; the database has answered.
 
     Args:
         lag: Events without a position.
         heard: Seconds since the worker process told that it lives; None = never.
         bus: What the relay last said of NATS; None = it never said.
+        parked: Some event's effect could not be had and waits for a human.
     """
     alive = heard is not None and heard <= _SILENT_S
     degraded: list[str] = []
@@ -72,6 +78,8 @@ def health_of(*, lag: int | None, heard: float | None, bus: bool | None) -> Heal
         degraded.append("worker_silent")
     if bus is False:
         degraded.append("nats_away")
+    if parked:
+        degraded.append("reaction_parked")
     if lag is not None and lag > _LAG:
         degraded.append("feed_lagging")
     return Health(

@@ -128,7 +128,7 @@ async def dispatch(
     refusal = entitlement.dispatch_refusal(case)
     if refusal is not None:
         raise qualification.refused(refusal)
-    if case.priority != "P0":
+    if case.priority != "P0" or case.decided_at is not None:
         p0 = qualification.Qualify(priority="P0", stream="AMU", reason="reflex_dispatch")
         await qualification.qualify(tx, actor, case_id, p0)
     wanted = Decide(kind="INTER", acuity="U0", service=command.service, reason="reflex_dispatch")
@@ -277,7 +277,7 @@ insert into triage.disposition (id, case_id, territory_id, kind, acuity, acuity_
     assessment_id, reason, reflex, service, skills, modality, care_level, due_at, decided_by,
     decided_role, worsening_signs, call_back, read_back)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    coalesce($14::timestamptz, kernel.regul_now() + make_interval(mins => $15::integer)),
+    least($14::timestamptz, kernel.regul_now() + make_interval(mins => $15::integer)),
     $16, $17, $18, $19, $20)
 returning id, case_id, territory_id, kind, acuity, acuity_proposed, reason, reflex, service,
     skills, modality, care_level, due_at, decided_by, decided_role, decided_at, read_back

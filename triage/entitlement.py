@@ -98,7 +98,7 @@ def decision_refusal(
     """
     lower = case.acuity_proposed is not None and wanted.acuity > case.acuity_proposed
     if role is not Role.PHYSICIAN:
-        if role is Role.OPERATOR and case.priority != "NR":
+        if role is Role.OPERATOR and not _unregulated(case):
             return "physician_only"
         if role is Role.OSNP and wanted.kind not in delegations:
             return "not_delegated"
@@ -111,9 +111,16 @@ def decision_refusal(
     return "service_missing" if wanted.kind in PLACE_KINDS and not wanted.has_service else None
 
 
+def _unregulated(case: Case) -> bool:
+    """Tell whether a case is NR and still may be: answers after it was set can end that."""
+    if case.priority != "NR":
+        return False
+    return priority_refusal(Role.OPERATOR, case, "NR", has_reason=False) is None
+
+
 def _needs_physician(case: Case) -> bool:
-    """Tell whether only a physician may decide or close; NR was checked when it was set."""
-    if case.priority == "NR":
+    """Tell whether only a physician may decide or close."""
+    if _unregulated(case):
         return False
     return case.physician_required or is_open(case) or case.acuity_proposed in _VITAL
 
@@ -127,7 +134,7 @@ def closing_refusal(role: Role, case: Case) -> Refusal | None:
     """
     if role in {Role.PHYSICIAN, Role.SYSTEM} or case.decided_at is not None:
         return None
-    return "physician_only" if _needs_physician(case) or case.priority != "NR" else None
+    return "physician_only" if _needs_physician(case) or not _unregulated(case) else None
 
 
 def priority_refusal(

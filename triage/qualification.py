@@ -207,7 +207,10 @@ set priority = $2, stream = $3, priority_reason = $4, qualified_by = $5,
     state = case
         when state in ('taken', 'qualified', 'awaiting_physician') and $2 = 'NR' then 'qualified'
         when state in ('taken', 'qualified') then 'awaiting_physician'
+        when state = 'decided' and $2 in ('P0', 'P1') then 'awaiting_physician'
         else state end,
+    -- A case that was decided and is now vital is owed a physician again.
+    decided_at = case when $2 in ('P0', 'P1') then null else decided_at end,
     awaiting_since = case when $2 = 'NR' then null
         else coalesce(awaiting_since, kernel.regul_now()) end
 where id = $1

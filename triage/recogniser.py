@@ -18,7 +18,9 @@ from triage.finding import Finding
 from triage.protocol import Text
 
 COMPLAINTS_FILE: Final = Path(__file__).with_name("complaints.toml")
-_WORD: Final = re.compile(r"[a-z0-9]+")
+_WORD: Final = re.compile(r"[a-z0-9]+|[,.;:!?\n]")
+_MARKS: Final = frozenset(",.;:!?\n")
+"""Punctuation ends what a negation denies."""
 _MAX_WORDS: Final = 400
 _SLACK: Final = 3
 """Other words allowed between the words of one term."""
@@ -90,7 +92,7 @@ class Recogniser:
     def __init__(self, file: ComplaintFile) -> None:
         self._file = file
         self._negations = frozenset(file.negations)
-        self._limits = frozenset(file.limits)
+        self._limits = frozenset(file.limits) | _MARKS
         self._terms = tuple(
             (complaint, tuple(_Term(_term(text, file.abbreviations)) for text in complaint.terms))
             for complaint in file.complaints
@@ -140,7 +142,7 @@ class Recogniser:
         ]
         kept.sort(key=lambda entry: (-len(entry[1]), entry[0].default_acuity, entry[0].code))
         default = most_severe(*(complaint.default_acuity for complaint, _ in kept))
-        if not kept and words:
+        if not kept and not _MARKS.issuperset(words):
             default = self._file.unrecognised_acuity
         states = {key: value for entry, _ in kept for key, value in entry.states.items()}
         return Recognition(
@@ -162,10 +164,18 @@ class Recogniser:
         """
         reach = len(term.words) + _SLACK
         for start in sorted({place for want in term.words for place in heard[want]}):
-            picked = _pick(words[start : start + reach], term.words)
+            window = words[start : start + reach]
+            if not self._negations.isdisjoint(term.words):
+                window = self._clause(window)
+            picked = _pick(window, term.words)
             if picked and picked[0] == 0 and not self._denied(words, start, term):
                 return tuple(start + place for place in picked)
         return ()
+
+    def _clause(self, window: list[str]) -> list[str]:
+        """Cut a window at its first limit: "ne ... pas" denies nothing beyond its own clause."""
+        ends = (place for place, word in enumerate(window) if word in self._limits)
+        return window[: next(ends, len(window))]
 
     def _denied(self, words: list[str], start: int, term: _Term) -> bool:
         """Tell whether the words before a position deny what follows."""

@@ -356,7 +356,14 @@ returning assessed_at
 SET_ASSESSMENT: Final = """
 update triage.case_file
 set assessment_id = $2, acuity_assured = $3, acuity_worst = $4, acuity_proposed = $5,
-    interval_closed = $6, physician_required = $7
+    interval_closed = $6, physician_required = $7,
+    -- A decided case that becomes vital is owed a physician again.
+    decided_at = case when $5 <= 'U1' and $5 < coalesce(acuity_proposed, 'U9') then null
+        else decided_at end,
+    awaiting_since = case
+        when $5 <= 'U1' and $5 < coalesce(acuity_proposed, 'U9') and decided_at is not null
+            and priority <> 'NR' then kernel.regul_now()
+        else awaiting_since end
 where id = $1
 """
 SELECT_ASSESSMENT: Final = """

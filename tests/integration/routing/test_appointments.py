@@ -381,7 +381,24 @@ async def test_waiting_entries_are_not_made_twice_by_a_repeated_reaction(world: 
             ),
         )
 
+    assert await owe() is None, "the patient still has this place"
+    await world.system.run(system, lambda tx: appointments.call_off(tx, system, booked.id, "x"))
     assert [await owe() is None, await owe() is None] == [False, True]
+
+
+async def test_a_place_lost_after_the_case_was_closed_owes_a_call_back(world: World) -> None:
+    at = await world.practice()
+    booked = await world.booked(at)
+    await world.admin.execute(
+        "update triage.case_file set state = 'closed', closed_at = now(), close_outcome = 'x'"
+    )
+    clinic = await world.actor(Role.CLINIC, organisations=(at.organisation_id,))
+    wish = appointments.Cancel(reason="ill")
+    await world.database.run(clinic, lambda tx: appointments.cancel(tx, clinic, booked.id, wish))
+    await world.react()
+    assert await world.waits(booked.case_id) == []
+    owed = await world.admin.fetch("select reason, state from triage.callback")
+    assert [tuple(one) for one in owed] == [("no_place", "due")]
 
 
 async def test_what_happens_to_an_appointment_of_a_closed_case_is_still_recorded(

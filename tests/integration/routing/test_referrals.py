@@ -112,6 +112,35 @@ async def test_a_refused_referral_waits_again_at_its_sender(world: World) -> Non
     assert await world.responsible(decided.case_id) == world.operator.id
 
 
+async def test_a_refusal_takes_no_patient_from_another_receiver_who_accepted(world: World) -> None:
+    first, second = await department(world), await department(world)
+    decided = await world.disposition("U1", "emergency_department")
+    for at, accepts in ((second, True), (first, False)):
+        sent = await send(world, decided.id, at)
+        clinic = await world.actor(Role.CLINIC, organisations=(at.organisation_id,))
+        handoff_id = sent.handoff_id
+        assert handoff_id is not None
+        if accepts:
+            await world.database.run(clinic, lambda tx: handoffs.accept(tx, clinic, handoff_id))  # noqa: B023
+        else:
+            await world.database.run(
+                clinic,
+                lambda tx: handoffs.refuse(tx, clinic, handoff_id, "full"),  # noqa: B023
+            )
+        await world.react()
+    assert await world.waits(decided.case_id) == []
+    assert await world.responsible(decided.case_id) == second.organisation_id
+
+
+async def test_a_waiting_need_is_owned_by_staff_of_its_centre_only(world: World) -> None:
+    decided = await world.disposition()
+    stranger = await world.actor(Role.CLINIC, organisations=(UUID(int=7),))
+    wish = waiting.Enter(disposition_id=decided.id, owner_id=stranger.id)
+    with pytest.raises(errors.Invalid) as refused:
+        await world.database.run(world.operator, lambda tx: waiting.enter(tx, world.operator, wish))
+    assert refused.value.code == "owner_unknown"
+
+
 async def test_silence_goes_to_the_one_on_duty(world: World) -> None:
     at = await department(world)
     supervisor = await world.actor(Role.SUPERVISOR)

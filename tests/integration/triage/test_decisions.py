@@ -1,4 +1,5 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -104,6 +105,40 @@ async def test_only_listed_complaints_go_without_regulation(centre: Centre) -> N
     assert await queue(centre, "SNP") == []
     decided = await centre.decide(after, centre.operator, acuity="U4")
     assert decided.decided_role == "operator"
+
+
+async def test_answers_end_what_goes_without_regulation(centre: Centre) -> None:
+    paper = await centre.qualify(await centre.adult(complaint="administrative"), "NR", "SNP")
+    await centre.record(paper, responds=True, breathes_normally=False)
+    worse = await centre.case(paper)
+    assert worse.acuity_assured == "U1"
+    with pytest.raises(errors.Forbidden) as refused:
+        await centre.decide(worse, centre.operator)
+    assert refused.value.code == "physician_only"
+
+
+async def test_a_decided_case_that_becomes_vital_is_owed_a_physician_again(centre: Centre) -> None:
+    case = await centre.qualify(await calm(centre), "P2")
+    await centre.decide(case, centre.physician, kind="CONSEIL", acuity="U4", reason="examined")
+    assert await queue(centre) == []
+    await centre.record(case, responds=True, breathes_normally=False)
+    assert [one[0] for one in await queue(centre)] == [case.id]
+
+
+async def test_a_human_who_raises_a_decided_case_brings_it_back(centre: Centre) -> None:
+    case = await centre.qualify(await calm(centre), "P2")
+    await centre.decide(case, centre.physician, kind="CONSEIL", acuity="U4", reason="examined")
+    after = await centre.qualify(case, "P1", reason="called_again", actor=centre.physician)
+    assert (after.state, after.decided_at) == ("awaiting_physician", None)
+    assert [one[0] for one in await queue(centre)] == [case.id]
+
+
+async def test_a_due_time_is_never_later_than_the_level_allows(centre: Centre) -> None:
+    case = await centre.qualify(await calm(centre), "P2")
+    late = datetime.now(UTC) + timedelta(days=30)
+    decided = await centre.decide(case, acuity="U3", due_at=late)
+    assert decided.due_at is not None
+    assert decided.due_at - decided.decided_at <= timedelta(hours=12, seconds=1)
 
 
 async def test_one_of_many_physicians_takes_a_case(centre: Centre) -> None:

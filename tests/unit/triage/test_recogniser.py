@@ -133,3 +133,38 @@ def test_recorded_complaints_are_recognised_nearly_always() -> None:
     said = [text for text in texts if text]
     known = [text for text in said if R.recognise(text).complaint is not None]
     assert len(known) / len(said) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("pas de fièvre, douleur thoracique", "chest-pain"),
+        ("no fever, chest pain", "chest-pain"),
+        ("pas d'allergie, essoufflé", "dyspnoea"),
+        ("pas de traitement. Convulse", "seizure"),
+        ("ne tousse pas, douleur dans la poitrine", "chest-pain"),
+        ("fièvre, pas de toux, douleur thoracique", "chest-pain"),
+        ("ne répond pas, ne respire pas", "cardiac-arrest"),
+        ("il ne respire pas", "cardiac-arrest"),
+        ("ne respire pas bien", "dyspnoea"),
+    ],
+)
+def test_a_denial_ends_with_its_clause(text: str, code: str) -> None:
+    assert code in [match.code for match in R.recognise(text).matches]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ne tousse pas mais respire normalement",
+        "respire normalement, ne tousse pas",
+        "ne vomit pas et respire bien",
+        "ne respire pas bien",
+    ],
+)
+def test_somebody_who_breathes_is_no_cardiac_arrest(text: str) -> None:
+    assert "cardiac-arrest" not in [match.code for match in R.recognise(text).matches]
+
+
+def test_marks_alone_state_nothing() -> None:
+    assert R.recognise(" ... ?!").default_acuity is None
