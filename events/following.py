@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from events import feed, listening
 from events.model import StoredEvent
 from kernel import actor, errors
-from kernel.database import Database, Tx, translate
+from kernel.database import FAILURES, Database, Tx, translate
 from kernel.telemetry import logger
 
 Handler: TypeAlias = Callable[[Tx, StoredEvent], Awaitable[None]]
@@ -131,7 +130,7 @@ class Follower:
             raise
         except errors.RegulError as error:
             raise ReactionFailed(event, error.code) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except FAILURES as error:
             meaning = translate(error)
             if isinstance(meaning, errors.Unavailable):
                 raise meaning from error

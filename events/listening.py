@@ -5,10 +5,8 @@ import contextlib
 import weakref
 from typing import Final
 
-import asyncpg
-
 from kernel import errors
-from kernel.database import Database, Tx
+from kernel.database import FAILURES, Database, Tx
 from kernel.telemetry import logger
 
 APPENDED: Final = "regul_feed"
@@ -129,7 +127,7 @@ class Listener:
         finally:
             connection.remove_termination_listener(end)
             if not connection.is_closed():
-                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                with contextlib.suppress(*FAILURES):
                     for channel in self._bells:
                         await connection.remove_listener(channel, ring)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import asyncpg
 
-from kernel import heartbeat
+from kernel import database, heartbeat
 from server.configuration import WORKER
 from server.layout import LOOPBACK, Layout
 from server.process import Process
@@ -107,11 +107,11 @@ class WorkerCommand(ChildCommand):
             connection = await asyncpg.connect(
                 self._env["DATABASE_URL"], timeout=ASK_S, server_settings={"role": "regul_system"}
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except database.FAILURES:
             return True
         try:
             beats = {beat.component: beat.age_s for beat in await heartbeat.beats(connection)}
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except database.FAILURES:
             return True
         finally:
             connection.terminate()

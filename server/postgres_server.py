@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from kernel import database
 from server.layout import LOOPBACK, Layout, reachable
 from server.process import Process, exists, stop_left_over, wait
 from server.refusal import Refusal
@@ -160,11 +161,11 @@ class PostgresServer:
         """Ask the server with a query; False when it does not answer within two seconds."""
         try:
             connection = await asyncpg.connect(self.dsn(), timeout=ASK_S)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except database.FAILURES:
             return False
         try:
             return bool(await connection.fetchval("SELECT 1", timeout=ASK_S) == 1)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except database.FAILURES:
             return False
         finally:
             connection.terminate()

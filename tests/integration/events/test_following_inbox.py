@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+import asyncpg
 import pytest_asyncio
 
 from events import following, sequencer
@@ -103,8 +104,18 @@ async def test_a_poison_event_parks_its_aggregate_and_the_rest_flows(
     ]
 
 
-async def test_a_busy_database_parks_nothing(
-    database: Database, system_database: Database, world: World, effects: None
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        errors.Unavailable("row_busy"),
+        # What asyncpg says when the server is killed between two statements of a reaction.
+        asyncpg.InternalClientError("cannot switch to state 11"),
+        asyncpg.ConnectionDoesNotExistError("connection was closed"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_busy_or_dying_database_parks_nothing(
+    database: Database, system_database: Database, world: World, effects: None, trouble: Exception
 ) -> None:
     assert effects is None
     case = await append_case(database, world)
@@ -115,7 +126,7 @@ async def test_a_busy_database_parks_nothing(
         nonlocal tries
         tries += 1
         if tries < following.TRIES + 2:
-            raise errors.Unavailable("row_busy")
+            raise trouble
         await note(tx, event)
 
     running = asyncio.create_task(
