@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
 from events import following, sequencer
