@@ -37,6 +37,9 @@ OUT: Final = "OUT"
 KEPT_S: Final = 7 * 24 * 3600
 """How long the streams keep a message; older ones come from PostgreSQL."""
 WRONG_LAST_SEQUENCE: Final = 10071
+STORE_NOT_MADE: Final = 10049
+"""The files of a stream of that name that was just dropped are still being removed."""
+_FILES_GO_S: Final = (0.05, 0.1, 0.2, 0.4)
 NOBODY: Final = 503
 """No stream stores this subject."""
 OLDEST: Final = (2, 14, 3)
@@ -244,10 +247,17 @@ class Bus:
             BusAway: NATS did not answer or refused.
         """
         context = await self.context()
-        try:
-            await context.add_stream(stream_config(name, subject, first_sequence))
-        except (NatsError, APIError, OSError, TimeoutError) as error:
-            raise BusAway(str(type(error).__name__)) from error
+        wanted = stream_config(name, subject, first_sequence)
+        for again_in_s in (*_FILES_GO_S, None):
+            try:
+                await context.add_stream(wanted)
+            except (NatsError, APIError, OSError, TimeoutError) as error:
+                busy = getattr(error, "err_code", None) == STORE_NOT_MADE
+                if not busy or again_in_s is None:
+                    raise BusAway(str(type(error).__name__)) from error
+                await asyncio.sleep(again_in_s)
+            else:
+                return
 
     async def drop(self, name: str) -> None:
         """Delete a stream that tells of another past; it is rebuilt from PostgreSQL.
