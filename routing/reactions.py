@@ -62,11 +62,13 @@ async def _refused(tx: Tx, stored: StoredEvent) -> None:
 
 
 async def _escalated(tx: Tx, stored: StoredEvent) -> None:
-    """Make the one on duty responsible when the roster names a person."""
+    """Make the one on duty responsible, unless another receiver has taken the patient."""
     if not isinstance(stored.event, catalogue.HandoffEscalated) or stored.case_id is None:
         return
     handed = await handoffs.of_subject(tx, stored.event.subject_id)
     if handed is None or handed.owner != "duty" or handed.escalated_to_actor_id is None:
+        return
+    if await waiting.another_has_patient(tx, stored.event.subject_id):
         return
     system = actors.system(stored.territory_id)
     await cases.hand_to(tx, system, stored.case_id, actor_id=handed.escalated_to_actor_id)

@@ -156,8 +156,9 @@ async def settle(tx: Tx, actor: Actor, referral_id: UUID, command: Settle) -> Re
     handed = await handoffs.of_subject(tx, gone.id)
     if handed is not None and handed.ended_at is None:
         await handoffs.cancel(tx, actor, handed.id)
-    await cases.hand_to(tx, actor, gone.case_id, actor_id=actor.id)
-    await progress.advance(tx, actor, gone.case_id, "decided")
+    if not await waiting.another_has_patient(tx, gone.id):
+        await cases.hand_to(tx, actor, gone.case_id, actor_id=actor.id)
+        await progress.advance(tx, actor, gone.case_id, "decided")
     await _record(tx, actor, "referral.update", gone)
     return gone
 

@@ -103,6 +103,17 @@ async def owe_place(
     return entry
 
 
+async def another_has_patient(tx: Tx, subject_id: UUID) -> bool:
+    """Tell whether another receiver of the same disposition has taken the patient.
+
+    Args:
+        tx: The transaction.
+        subject_id: The appointment or referral that is silent or called off.
+    """
+    taken: bool = await tx.fetchval(SELECT_ANOTHER, subject_id)
+    return taken
+
+
 async def placed(
     tx: Tx, actor: Actor, disposition_id: UUID, care_service_id: UUID, slot_id: UUID | None = None
 ) -> None:
@@ -288,6 +299,15 @@ select exists (select from routing.waiting_entry where disposition_id = $1 and s
         where disposition_id = $1 and state in ('pending', 'booked', 'fulfilled'))
     or exists (select from routing.referral
         where disposition_id = $1 and state in ('accepted', 'completed'))
+"""
+SELECT_ANOTHER: Final = """
+with about as (
+    select disposition_id from routing.referral where id = $1
+    union all
+    select disposition_id from routing.appointment where id = $1)
+select exists (
+    select from routing.referral r join about using (disposition_id)
+    where r.id <> $1 and r.state in ('accepted', 'completed'))
 """
 SELECT_PAGE: Final = """
 select w.id, w.case_id, w.disposition_id, w.territory_id, w.owner_id, w.service, w.acuity, w.state,

@@ -158,6 +158,33 @@ async def test_silence_goes_to_the_one_on_duty(world: World) -> None:
     assert await world.responsible(decided.case_id) == supervisor.id
 
 
+async def test_silence_or_a_call_off_takes_no_patient_from_who_accepted(world: World) -> None:
+    supervisor = await world.actor(Role.SUPERVISOR)
+    await world.admin.execute(
+        "insert into events.roster (territory_id, level, actor_id) values ($1, 1, $2)",
+        world.operator.territory_id,
+        supervisor.id,
+    )
+    took, silent = await department(world), await department(world)
+    decided = await world.disposition("U1", "emergency_department")
+    first = (await send(world, decided.id, took)).handoff_id
+    unanswered = await send(world, decided.id, silent)
+    clinic = await world.actor(Role.CLINIC, organisations=(took.organisation_id,))
+    assert first is not None
+    await world.database.run(clinic, lambda tx: handoffs.accept(tx, clinic, first))
+    await world.react()
+    await world.admin.execute("update events.handoff set due_at = due_at - interval '1 hour'")
+    system = actors.system()
+    await world.system.run(system, lambda tx: handoffs.sweep(tx, system))
+    await world.react()
+    assert await world.responsible(decided.case_id) == took.organisation_id
+    off = referrals.Settle(outcome="cancelled")
+    await world.database.run(
+        world.operator, lambda tx: referrals.settle(tx, world.operator, unanswered.id, off)
+    )
+    assert await world.responsible(decided.case_id) == took.organisation_id
+
+
 async def test_the_same_receiver_is_asked_once_at_a_time(world: World) -> None:
     at = await department(world)
     decided = await world.disposition("U1", "emergency_department")
