@@ -63,7 +63,7 @@ const busy = (region) => region.dataset.freeze === "typing"
 function refresh(region, force = false) {
   if (!region) return;
   if (!force && region.dataset.freeze !== undefined && busy(region)) {
-    if (region.id === "queue") pill(waiting + 1);
+    if (region.id === "queue") compare();
     else region.dataset.stale = "1";
     return;
   }
@@ -77,6 +77,21 @@ function pill(count) {
   if (!button) return;
   button.hidden = !count;
   put(button, (count > 1 ? button.dataset.many : button.dataset.one).replace("{n}", count));
+}
+// How many rows of the frozen queue differ from what it would show now.
+let comparing = 0;
+async function compare() {
+  const turn = (comparing += 1);
+  const page = await queueNow();
+  if (!page || turn !== comparing) return;
+  announce(page);
+  const marks = (root) => new Map(all("#rows li", root).map((row) => [row.dataset.case, row.dataset.mark]));
+  const [shown, fresh] = [marks(document), marks(page)];
+  const changed = [...fresh].filter(([id, mark]) => shown.get(id) !== mark).length
+    + [...shown.keys()].filter((id) => !fresh.has(id)).length;
+  const moved = !changed && [...shown.keys()].join() !== [...fresh.keys()].join();
+  pill(changed + Number(moved));
+  if (waiting && !busy(find("#queue"))) refresh(find("#queue"));
 }
 let queued = 0;
 function soon(region) {
@@ -117,13 +132,17 @@ function live() {
   }
   source.addEventListener("htmx:sse:after:connection", hear);
 }
+// The queue as it is now, beside the one that is shown.
+async function queueNow() {
+  if (!find("#queue")) return null;
+  const stream = find("#stream")?.value ?? "";
+  const answer = await fetch(`/${body.dataset.page}/queue?stream=${stream}`, { headers: { "HX-Request": "true" } });
+  return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+}
 // An assured U0 is told at once even while the queue is frozen.
 async function fetchAlert() {
-  const queue = find("#queue");
-  if (!queue) return;
-  const answer = await fetch(`/${body.dataset.page}/queue`, { headers: { "HX-Request": "true" } });
-  if (!answer.ok) return;
-  announce(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  const page = await queueNow();
+  if (page) announce(page);
 }
 
 // Keys. F-keys and digits work everywhere they make sense; single letters can be switched off.
@@ -221,6 +240,7 @@ document.addEventListener("htmx:after:swap", (event) => {
   focused = document.activeElement;
   const strayed = !focused || focused === body;
   const target = event.detail?.ctx?.target ?? event.target;
+  if (target?.id === "queue" && waiting) compare();
   if (target?.id === "work" || (strayed && (target?.id === "triage" || target?.id === "case"))) {
     (find("#work [autofocus]") ?? find("#answer-first") ?? find("#work h2"))?.focus();
   } else if (strayed && target?.id === "orientation") {
