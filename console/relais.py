@@ -1,7 +1,7 @@
 """The handoff board: who must act by when; acknowledge and refuse from the keyboard."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,27 +15,24 @@ from console.views import Board, Column, HandoffCard
 from directory.model import CareServiceId
 from directory.snapshot import Snapshot
 from events import handoffs
-from events.model import Handoff, State
+from events.model import Handoff, Shelf, State
 from kernel import errors
 from kernel.actor import Actor, may
 from kernel.database import Tx
 from kernel.edge import Edge
 
-COLUMNS: Final[tuple[tuple[str, tuple[State, ...]], ...]] = (
-    ("overdue", (State.OVERDUE, State.ESCALATED)),
-    ("requested", (State.REQUESTED,)),
-    ("delivered", (State.DELIVERED,)),
-    ("seen", (State.SEEN,)),
-    ("accepted", (State.ACCEPTED,)),
-    ("refused", (State.REFUSED,)),
-)
+COLUMNS: Final[Mapping[str, tuple[State, ...]]] = {
+    "overdue": (State.OVERDUE, State.ESCALATED),
+    "requested": (State.REQUESTED,),
+    "delivered": (State.DELIVERED,),
+    "seen": (State.SEEN,),
+    "accepted": (State.ACCEPTED,),
+    "refused": (State.REFUSED,),
+}
 """Columns of the board, what presses first, and the states they gather."""
 UNANSWERED: Final = frozenset(
     {State.REQUESTED, State.DELIVERED, State.SEEN, State.OVERDUE, State.ESCALATED}
 )
-_MOST: Final = 200
-_SHOWN: Final = 40
-_ANSWERED_SHOWN_FOR: Final = timedelta(hours=2)
 
 
 def answerable(actor: Actor, handoff: Handoff) -> bool:
@@ -55,18 +52,6 @@ def name_of(snapshot: Snapshot, care_service_id: UUID) -> str:
     return "" if service is None else service.name
 
 
-async def _of_state(tx: Tx, actor: Actor, state: State) -> Sequence[Handoff]:
-    ended = state in {State.ACCEPTED, State.REFUSED}
-    after = _id_of(datetime.now(UTC) - _ANSWERED_SHOWN_FOR) if ended else None
-    found = await handoffs.page(tx, actor, state, after, _MOST)
-    return found[-_SHOWN:] if ended else found
-
-
-def _id_of(moment: datetime) -> UUID:
-    """Give the smallest UUIDv7 of a moment: ids are in order of time."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
 async def board(edge: Edge, snapshot: Snapshot) -> Board:
     """Read the board as this actor may see it.
 
@@ -76,24 +61,20 @@ async def board(edge: Edge, snapshot: Snapshot) -> Board:
     """
     actor = edge.actor
 
-    async def read(tx: Tx) -> dict[State, Sequence[Handoff]]:
-        states = [state for _, gathered in COLUMNS for state in gathered]
-        return {state: await _of_state(tx, actor, state) for state in states}
+    found = await edge.run(lambda tx: handoffs.board(tx, actor))
+    shelves = {shelf.state: shelf for shelf in found}
+    return Board(columns=tuple(_column(actor, snapshot, shelves, code) for code in COLUMNS))
 
-    found = await edge.run(read)
-    return Board(
-        columns=tuple(
-            Column(
-                code=code,
-                cards=tuple(
-                    card(actor, snapshot, one)
-                    for one in sorted(
-                        (one for state in states for one in found[state]), key=_pressing
-                    )
-                ),
-            )
-            for code, states in COLUMNS
-        )
+
+def _column(actor: Actor, snapshot: Snapshot, shelves: Mapping[State, Shelf], code: str) -> Column:
+    gathered = [shelves[state] for state in COLUMNS[code] if state in shelves]
+    cards = [one for shelf in gathered for one in shelf.handoffs]
+    if UNANSWERED.issuperset(COLUMNS[code]):
+        cards.sort(key=_pressing)
+    return Column(
+        code=code,
+        cards=tuple(card(actor, snapshot, one) for one in cards),
+        more=sum(shelf.total for shelf in gathered) - len(cards),
     )
 
 

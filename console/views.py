@@ -315,10 +315,11 @@ class HandoffCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """One column of the board."""
+    """One column of the board; `more` are those of it that are not shown."""
 
     code: str
     cards: tuple[HandoffCard, ...]
+    more: int = 0
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):

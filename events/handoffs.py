@@ -11,7 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from events import catalogue, model, outbox, store
-from events.model import Command, Handoff, HandoffRequest, State
+from events.model import Command, Handoff, HandoffRequest, Shelf, State
 from kernel import audit, errors
 from kernel.actor import Actor, Role, require
 from kernel.database import Tx
@@ -30,6 +30,8 @@ _EVENTS: Final[Mapping[State, type[catalogue.HandoffEvent]]] = MappingProxyType(
     }
 )
 MOST: Final = 200
+_ANSWERED_FOR_S: Final = 2 * 3600
+"""How long an answer stays on the board, in seconds."""
 """Longest page of a list."""
 
 
@@ -98,12 +100,36 @@ async def page(
         The page.
     """
     require(actor, "handoff.read")
-    if actor.organisation_ids:
-        for handoff_id in await store.undelivered(tx, actor.organisation_ids, MOST):
-            await deliver(tx, actor, handoff_id)
+    await _deliver_shown(tx, actor)
     found = await store.page(tx, state, after, min(limit, MOST))
     await audit.record(tx, actor, "handoff.read", "handoff", detail=f"list {len(found)}")
     return found
+
+
+async def board(tx: Tx, actor: Actor) -> Sequence[Shelf]:
+    """Read what a handoff board shows: who must answer, most pressing first; who answered lately.
+
+    However many there are, the most urgent are among those given.
+
+    Args:
+        tx: The transaction.
+        actor: Who reads; handoffs to their organisations count as delivered by this.
+
+    Returns:
+        One shelf for each state that holds something; at most 200 handoffs each.
+    """
+    require(actor, "handoff.read")
+    await _deliver_shown(tx, actor)
+    found = await store.board(tx, _ANSWERED_FOR_S, MOST)
+    count = sum(len(shelf.handoffs) for shelf in found)
+    await audit.record(tx, actor, "handoff.read", "handoff", detail=f"board {count}")
+    return found
+
+
+async def _deliver_shown(tx: Tx, actor: Actor) -> None:
+    if actor.organisation_ids:
+        for handoff_id in await store.undelivered(tx, actor.organisation_ids, MOST):
+            await deliver(tx, actor, handoff_id)
 
 
 async def deliver(tx: Tx, actor: Actor, handoff_id: UUID) -> Handoff | None:

@@ -305,3 +305,11 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     escalated_to_actor_id: UUID | None
     escalated_at: datetime | None
     ended_at: datetime | None
+
+
+class Shelf(msgspec.Struct, frozen=True, kw_only=True):
+    """The handoffs in one state that matter most now, and how many there are of it in all."""
+
+    state: State
+    total: int
+    handoffs: tuple[Handoff, ...]

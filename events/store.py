@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from events import model
-from events.model import Command, Handoff, HandoffRequest, State
+from events.model import Command, Handoff, HandoffRequest, Shelf, State
 from kernel import ids
 from kernel.actor import Actor
 from kernel.database import Tx
@@ -92,6 +92,30 @@ async def page(tx: Tx, state: State | None, after: UUID | None, limit: int) -> S
     """
     rows = await tx.fetch(SELECT_PAGE, None if state is None else state.value, after, limit)
     return [_handoff(row) for row in rows]
+
+
+async def board(tx: Tx, answered_for_s: int, limit: int) -> Sequence[Shelf]:
+    """Read the handoffs that the actor may see and that matter now, state by state.
+
+    Args:
+        tx: The transaction.
+        answered_for_s: How long an answered one still matters, in seconds.
+        limit: Most handoffs of a state.
+
+    Returns:
+        States with at least one; those who wait for an answer: most urgent first, then the
+        nearest deadline; the answered: latest first.
+    """
+    rows = await tx.fetch(SELECT_BOARD, answered_for_s, limit)
+    shelves: dict[str, tuple[int, list[Handoff]]] = {}
+    for row in rows:
+        fields = dict(row)
+        total = fields.pop("of_state")
+        shelves.setdefault(row["state"], (total, []))[1].append(msgspec.convert(fields, Handoff))
+    return [
+        Shelf(state=State(state), total=total, handoffs=tuple(found))
+        for state, (total, found) in shelves.items()
+    ]
 
 
 async def undelivered(tx: Tx, organisation_ids: Sequence[UUID], limit: int) -> Sequence[UUID]:
@@ -233,6 +257,28 @@ select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id
 from events.handoff
 where ($1::text is null or state = $1) and ($2::uuid is null or id > $2)
 order by id limit $3
+"""
+SELECT_BOARD: Final = """
+with pressing as (
+    select h.id, count(*) over (partition by h.state) as of_state,
+        row_number() over (
+            partition by h.state
+            order by case when h.answered_at is null then h.acuity end,
+                case when h.answered_at is null then coalesce(h.due_at, h.requested_at) end,
+                h.answered_at desc, h.id) as rank
+    from events.handoff h
+    where h.state in ('requested', 'delivered', 'seen', 'overdue', 'escalated')
+       or (h.state in ('accepted', 'refused')
+           and h.answered_at > kernel.regul_now() - make_interval(secs => $1)))
+select h.id, h.territory_id, h.case_id, h.subject_kind, h.subject_id, h.from_organisation_id,
+    h.to_organisation_id, h.care_service_id, h.acuity, h.acknowledgement_required, h.state,
+    h.owner, h.requested_by, h.requested_at, h.due_at, h.delivered_at, h.seen_by, h.seen_at,
+    h.seen_person, h.answered_by, h.answered_at, h.answered_person, h.refusal_reason,
+    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.ended_at,
+    p.of_state
+from pressing p join events.handoff h on h.id = p.id
+where p.rank <= $2
+order by h.state, p.rank
 """
 SELECT_UNDELIVERED: Final = """
 select id from events.handoff

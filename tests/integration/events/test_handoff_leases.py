@@ -250,3 +250,34 @@ async def test_every_read_and_transition_is_audited(
         ("handoff.deliver", world.clinic.id),
         ("handoff.answer", world.clinic.id),
     ]
+
+
+async def test_the_board_gives_the_most_urgent_however_many_came_before(
+    database: Database, world: World
+) -> None:
+    async def many(tx: Tx) -> None:
+        for _ in range(handoffs.MOST + 5):
+            await handoffs.request(tx, world.physician, world.request(acuity="U4"))
+
+    await database.run(world.physician, many)
+    urgent = await ask(database, world, acuity="U0")
+
+    shelves = await database.run(world.physician, lambda tx: handoffs.board(tx, world.physician))
+    (waiting,) = [shelf for shelf in shelves if shelf.state is State.REQUESTED]
+    assert waiting.total >= handoffs.MOST + 6
+    assert len(waiting.handoffs) == handoffs.MOST
+    assert urgent.id in {one.id for one in waiting.handoffs}
+    assert waiting.handoffs[0].acuity == "U0"
+
+
+async def test_the_board_keeps_what_was_answered_lately_latest_first(
+    database: Database, world: World
+) -> None:
+    first, second = await ask(database, world), await ask(database, world)
+    await answer(database, world.clinic, second, handoffs.accept)
+    await answer(database, world.clinic, first, handoffs.accept)
+
+    shelves = await database.run(world.clinic, lambda tx: handoffs.board(tx, world.clinic))
+    (accepted,) = [shelf for shelf in shelves if shelf.state is State.ACCEPTED]
+    shown = [one.id for one in accepted.handoffs]
+    assert shown.index(first.id) < shown.index(second.id)
