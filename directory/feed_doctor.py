@@ -1,0 +1,243 @@
+"""The feed doctor: finds what is wrong with a publisher's rows, repairs only what is safe.
+
+Pure. Every fault names the row and keeps the original beside a repair, so that the publisher can
+be told. What cannot be repaired without guessing is marked and left as it was published.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from directory.feed_rows import BrokenRow, FeedContent, FeedDiary, FeedPeriod, FeedPlace
+
+FaultCode: TypeAlias = Literal[
+    "repeated_id",
+    "repeated_row",
+    "lost_leading_zero",
+    "unknown_place",
+    "unknown_diary",
+    "suspect_offset",
+    "ends_before_start",
+    "past_period",
+    "empty_but_free",
+    "homonym_city",
+    "frozen_feed",
+]
+POSTCODE_DIGITS: Final = {"US": 5, "FR": 5, "DE": 5, "ES": 5, "IT": 5}
+"""Digits of a postcode whose first ones may be zeros that a spreadsheet swallows."""
+
+
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a feed beside its rows.
+
+    Attributes:
+        country: ISO 3166-1 alpha-2 code.
+        zone: IANA zone of its places.
+        now: The moment of the examination, aware.
+        frozen_after: A feed that was made longer ago than this has stopped.
+        homonyms: Names of towns, in lower case, that several towns of the country share.
+    """
+
+    country: str
+    zone: str
+    now: datetime
+    frozen_after: timedelta = timedelta(hours=24)
+    homonyms: frozenset[str] = frozenset()
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong.
+
+    Attributes:
+        row: `place`, `diary`, `period` or `feed`.
+        key: The publisher's identifier of the row.
+        line: Line of its file; 0 for the feed as a whole.
+        original: What was published.
+        repaired: What is used instead; None where nothing safe was found.
+    """
+
+    code: FaultCode
+    row: Literal["place", "diary", "period", "feed"]
+    key: str
+    line: int
+    original: str
+    repaired: str | None = None
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """What the doctor says.
+
+    Attributes:
+        content: The rows with the repairs; a period has a key of its own in its diary.
+        faults: In the order of the files.
+        bookable: Periods that may be offered: free, whole, of a known diary, not yet over.
+    """
+
+    content: FeedContent
+    faults: tuple[Fault, ...]
+    bookable: tuple[FeedPeriod, ...]
+
+    def count(self, code: FaultCode) -> int:
+        """Count the faults of one kind."""
+        return sum(fault.code == code for fault in self.faults)
+
+
+def examine(content: FeedContent, known: Circumstances) -> Examination:
+    """Examine one state of a feed.
+
+    Args:
+        content: As read.
+        known: What is known beside it.
+
+    Returns:
+        Repaired rows, every fault, and what may be offered.
+    """
+    faults: list[Fault] = [*_feed(content, known)]
+    places = [_place(place, known, faults) for place in content.places]
+    faults += _orphans(content)
+    periods = _periods(content.periods, known, faults)
+    diaries = {diary.key for diary in content.diaries}
+    refused = {
+        (fault.line, fault.key)
+        for fault in faults
+        if fault.row == "period" and fault.code in _UNUSABLE
+    }
+    return Examination(
+        content=msgspec.structs.replace(content, places=tuple(places), periods=tuple(periods)),
+        faults=tuple(faults),
+        bookable=tuple(
+            period
+            for period in periods
+            if period.free
+            and period.diary_key in diaries
+            and (period.line, period.key) not in refused
+        ),
+    )
+
+
+_UNUSABLE: Final = frozenset(
+    {"repeated_row", "unknown_diary", "ends_before_start", "past_period", "empty_but_free"}
+)
+
+
+def _feed(content: FeedContent, known: Circumstances) -> Iterator[Fault]:
+    """Find out whether the feed has stopped."""
+    if content.as_of is not None and known.now - content.as_of > known.frozen_after:
+        yield Fault(
+            code="frozen_feed", row="feed", key="", line=0, original=content.as_of.isoformat()
+        )
+
+
+def _place(place: FeedPlace, known: Circumstances, faults: list[Fault]) -> FeedPlace:
+    """Give a place its swallowed zeros back; mark a town that is not the only one of its name."""
+    wanted = POSTCODE_DIGITS.get(known.country)
+    first, dash, rest = place.postcode.partition("-")
+    if wanted is not None and first.isdigit() and wanted - 2 <= len(first) < wanted:
+        whole = first.zfill(wanted) + dash + rest
+        faults.append(_of_place("lost_leading_zero", place, place.postcode, whole))
+        place = msgspec.structs.replace(place, postcode=whole)
+    if not place.postcode and place.city.casefold() in known.homonyms:
+        faults.append(_of_place("homonym_city", place, place.city, None))
+    return place
+
+
+def _of_place(code: FaultCode, place: FeedPlace, original: str, repaired: str | None) -> Fault:
+    return Fault(
+        code=code, row="place", key=place.key, line=place.line, original=original, repaired=repaired
+    )
+
+
+def _orphans(content: FeedContent) -> Iterator[Fault]:
+    """Find diaries of unknown places and periods of unknown diaries."""
+    places = {place.key for place in content.places}
+    diaries = {diary.key for diary in content.diaries}
+    for diary in content.diaries:
+        if diary.place_key not in places:
+            yield _of_diary("unknown_place", diary)
+    for period in content.periods:
+        if period.diary_key not in diaries:
+            yield _of_period("unknown_diary", period, period.diary_key)
+    yield from _repeated_rows(content)
+
+
+def _of_diary(code: FaultCode, diary: FeedDiary) -> Fault:
+    return Fault(code=code, row="diary", key=diary.key, line=diary.line, original=diary.place_key)
+
+
+def _repeated_rows(content: FeedContent) -> Iterator[Fault]:
+    """Find places and diaries whose identifier was used before: nobody knows which one is meant."""
+    for row, found in (("place", content.places), ("diary", content.diaries)):
+        seen: set[str] = set()
+        for one in found:
+            if one.key in seen:
+                yield Fault(
+                    code="repeated_id",
+                    row="place" if row == "place" else "diary",
+                    key=one.key,
+                    line=one.line,
+                    original=one.key,
+                )
+            seen.add(one.key)
+
+
+def _periods(
+    periods: Iterable[FeedPeriod], known: Circumstances, faults: list[Fault]
+) -> list[FeedPeriod]:
+    """Examine periods in order; a repeated identifier becomes one of the diary and the start."""
+    zone = ZoneInfo(known.zone)
+    given = list(periods)
+    seen: set[tuple[str, datetime, datetime]] = set()
+    used: Counter[str] = Counter()
+    examined = []
+    for published in given:
+        period = published
+        span = (period.diary_key, period.start, period.end)
+        if span in seen:
+            faults.append(_of_period("repeated_row", period, period.start.isoformat()))
+        elif used[period.key]:
+            whole = f"{period.diary_key}@{period.start.isoformat()}"
+            faults.append(_of_period("repeated_id", period, period.key, whole))
+            period = msgspec.structs.replace(period, key=whole)
+        seen.add(span)
+        used[published.key] += 1
+        faults += _of_times(period, zone, known.now)
+        examined.append(period)
+    return examined
+
+
+def _of_times(period: FeedPeriod, zone: ZoneInfo, now: datetime) -> Iterator[Fault]:
+    """Judge the times and the capacity of one period."""
+    published = period.start.utcoffset()
+    # UTC is how many systems write a moment, whatever the zone of the place.
+    if published and published != period.start.astimezone(zone).utcoffset():
+        yield _of_period("suspect_offset", period, period.start.isoformat())
+    if period.end <= period.start:
+        yield _of_period("ends_before_start", period, period.end.isoformat())
+    elif period.end <= now:
+        yield _of_period("past_period", period, period.end.isoformat())
+    if period.free and period.capacity == 0:
+        yield _of_period("empty_but_free", period, "0")
+
+
+def _of_period(
+    code: FaultCode, period: FeedPeriod, original: str, repaired: str | None = None
+) -> Fault:
+    return Fault(
+        code=code,
+        row="period",
+        key=period.key,
+        line=period.line,
+        original=original,
+        repaired=repaired,
+    )
+
+
+def totals(faults: Iterable[Fault], broken: Iterable[BrokenRow]) -> dict[str, int]:
+    """Count faults by code and unreadable rows by reason, for a report; most frequent first."""
+    found = Counter[str](fault.code for fault in faults)
+    found.update(f"unreadable_{row.reason}" for row in broken)
+    return dict(found.most_common())

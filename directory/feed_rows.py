@@ -1,0 +1,80 @@
+"""What a reader of a foreign format hands over: neutral rows, as published, with their line.
+
+Readers live in interop and judge nothing beyond what makes a row unreadable; `feed_doctor` judges.
+Times keep the offset that was published.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+
+class FeedPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """A place of a feed.
+
+    Attributes:
+        key: The publisher's own identifier.
+        lon: WGS84 degrees, None when not published.
+        lat: WGS84 degrees, None when not published.
+        line: Line of the file, from 1.
+    """
+
+    key: str
+    name: str
+    city: str
+    region: str
+    postcode: str
+    lon: float | None = None
+    lat: float | None = None
+    line: int
+
+
+class FeedDiary(msgspec.Struct, frozen=True, kw_only=True):
+    """A schedule of a feed; `codes` say what can be booked in it."""
+
+    key: str
+    place_key: str
+    codes: tuple[str, ...]
+    line: int
+
+
+class FeedPeriod(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of time of a diary, with the offsets that were published.
+
+    Attributes:
+        free: Whether the publisher says that it can be booked.
+        capacity: Places left; None when not published.
+        link: Where to book, None when not published.
+    """
+
+    key: str
+    diary_key: str
+    start: datetime
+    end: datetime
+    free: bool
+    capacity: int | None = None
+    link: str | None = None
+    line: int
+
+
+class BrokenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row that could not be read: which file and line, and a stable reason."""
+
+    file: str
+    line: int
+    reason: str
+
+
+class FeedContent(msgspec.Struct, frozen=True, kw_only=True):
+    """One state of a feed.
+
+    Attributes:
+        as_of: When the publisher says that it was made; None when it does not say.
+        broken: Rows left out.
+    """
+
+    as_of: datetime | None = None
+    places: tuple[FeedPlace, ...] = ()
+    diaries: tuple[FeedDiary, ...] = ()
+    periods: tuple[FeedPeriod, ...] = ()
+    broken: tuple[BrokenRow, ...] = ()
