@@ -18,7 +18,7 @@ from triage import calls, cases, dispositions, qualification, recogniser, record
 from triage.calls import EndCall
 from triage.cases import CloseCase
 from triage.dispositions import ReflexDispatch
-from triage.finding import Finding
+from triage.findings import GivenFinding
 from triage.library import Library
 from triage.model import Priority, Stream
 from triage.protocol import Answer, Unanswerable
@@ -215,7 +215,7 @@ async def answer(
     )
 
 
-def understand(library: Library, form: forms.Form) -> Finding | None:
+def understand(library: Library, form: forms.Form) -> GivenFinding | None:
     """Read one answer: yes, no, a choice, a number, or why there is none.
 
     Args:
@@ -228,7 +228,7 @@ def understand(library: Library, form: forms.Form) -> Finding | None:
     key = form.text("input")
     reason = next((one for one in _UNANSWERABLE if one == form.text("unanswerable")), None)
     if reason is not None:
-        return Finding(input=key, unanswerable=reason)
+        return GivenFinding(input=key, unanswerable=reason)
     entry = library.input(key)
     text = form.text("value")
     if entry is None or not text:
@@ -243,7 +243,7 @@ def understand(library: Library, form: forms.Form) -> Finding | None:
             return None
     else:
         value = text
-    return Finding(input=key, value=value)
+    return GivenFinding(input=key, value=value, confirmed=form.flag("confirmed"))
 
 
 @post("/poste/{case_id:uuid}/qualification", include_in_schema=False, status_code=200)

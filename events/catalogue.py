@@ -84,7 +84,11 @@ class CaseMerged(Event, frozen=True, kw_only=True, tag="case.merged"):
 
 
 class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recorded"):
-    """The engine evaluated the findings of a case."""
+    """The engine evaluated the findings of a case; the levels are those in force after it.
+
+    Attributes:
+        lower_waits: The answers say less than what is in force; a human is to confirm it.
+    """
 
     AGGREGATE: ClassVar[str] = "case"
     assessment_id: UUID
@@ -92,6 +96,19 @@ class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recor
     digest: Code
     acuity_assured: Acuity | None = None
     acuity_worst: Acuity | None = None
+    lower_waits: bool = False
+
+
+class AcuityLowered(Event, frozen=True, kw_only=True, tag="acuity.lowered"):
+    """A human confirmed a milder level; both are kept."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    assessment_id: UUID
+    from_assured: Acuity | None = None
+    from_proposed: Acuity | None = None
+    to_assured: Acuity | None = None
+    to_proposed: Acuity | None = None
+    reason: Code
 
 
 class DispositionDecided(Event, frozen=True, kw_only=True, tag="disposition.decided"):
@@ -331,7 +348,8 @@ class WaitingEscalated(WaitingEvent, frozen=True, kw_only=True, tag="waiting.esc
 AnyEvent: TypeAlias = (
     CallReceived | CallEnded | CallbackDue
     | CaseOpened | CaseQualified | CaseClosed | CaseMerged
-    | AssessmentRecorded | DispositionDecided | AvailabilityPublished | SlotDisplaced
+    | AssessmentRecorded | AcuityLowered | DispositionDecided
+    | AvailabilityPublished | SlotDisplaced
     | HoldPlaced | HoldReleased | HoldLapsed
     | AppointmentBooked | AppointmentPending | AppointmentConfirmed | AppointmentCancelled
     | AppointmentRescheduled | AppointmentFulfilled | AppointmentMissed

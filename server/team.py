@@ -10,6 +10,7 @@ from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.settings import Settings
 from routing import work as routing_work
+from triage import work as triage_work
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +35,9 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
     """
     of_events = events_workers.workers(database, settings, settings.nats_url, keys)
     of_routing = routing_work.workers(database)
+    of_triage = triage_work.workers(database)
     return [
         *(Worker(name=f"events.{one.name}", run=one.run) for one in of_events),
         *(Worker(name=f"routing.{name}", run=act) for name, act in of_routing.items()),
+        *(Worker(name=f"triage.{name}", run=act) for name, act in of_triage.items()),
     ]

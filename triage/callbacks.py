@@ -13,7 +13,8 @@ from kernel import audit, database, errors, ids
 from kernel.actor import Actor, require
 from kernel.database import Tx
 from kernel.inputs import UtcTime, utc
-from triage.model import AttemptOutcome, Callback, CallbackReason, CallbackState
+from triage import cases, entitlement, qualification, recalls
+from triage.model import AttemptOutcome, Callback, CallbackState, OwedReason
 
 database.refuses("callback_about_something", errors.Invalid, "case_or_call_needed")
 database.refuses("callback_case_id_fkey", errors.Missing, "case_missing")
@@ -25,7 +26,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=30 * 86_400)]
 class ScheduleCallback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call that is owed: about a case or a call, at once unless `due_at` or `due_in_s` say."""
 
-    reason: CallbackReason
+    reason: OwedReason
     case_id: UUID | None = None
     call_id: UUID | None = None
     due_at: UtcTime | None = None
@@ -61,6 +62,7 @@ async def schedule(tx: Tx, actor: Actor, command: ScheduleCallback) -> Callback:
 
     Raises:
         Missing: `case_missing`, `call_missing`.
+        Forbidden: `physician_only`: an open case is deferred by a physician.
         Invalid: `case_or_call_needed`.
         Malformed: `time_out_of_range`.
     """
@@ -69,6 +71,11 @@ async def schedule(tx: Tx, actor: Actor, command: ScheduleCallback) -> Callback:
     if command.case_id is None and command.call_id is None:
         code = "case_or_call_needed"
         raise errors.Invalid(code, "Say which case or call it is about.")
+    if command.reason == "deferred" and command.case_id is not None:
+        case = await cases.get(tx, actor, command.case_id)
+        refusal = entitlement.deferral_refusal(actor.role, case)
+        if refusal is not None:
+            raise qualification.refused(refusal)
     row = await tx.fetchrow(
         INSERT_CALLBACK,
         ids.uuid7(),
@@ -100,7 +107,7 @@ async def schedule(tx: Tx, actor: Actor, command: ScheduleCallback) -> Callback:
 
 
 async def attempt(tx: Tx, actor: Actor, callback_id: UUID, command: Attempt) -> Callback:
-    """Write down one attempt.
+    """Write down one attempt; a re-call that reached somebody is owed again at its next time.
 
     Args:
         tx: The transaction.
@@ -116,6 +123,9 @@ async def attempt(tx: Tx, actor: Actor, callback_id: UUID, command: Attempt) -> 
         Conflict: `callback_settled`.
     """
     require(actor, "callback.settle")
+    before = await get(tx, callback_id)
+    if before.reason == "recall" and before.case_id is not None:
+        await tx.fetchval(cases.LOCK_CASE, before.case_id)
     row = await tx.fetchrow(
         RECORD_ATTEMPT, callback_id, command.outcome, SETTLED[command.outcome], actor.id
     )
@@ -128,7 +138,16 @@ async def attempt(tx: Tx, actor: Actor, callback_id: UUID, command: Attempt) -> 
         tx, actor, "callback.settle", "callback", callback.id, case_id=callback.case_id,
         detail=command.outcome,
     )  # fmt: skip
+    if callback.state != "due" and callback.reason == "recall" and callback.case_id is not None:
+        await _owe_again(tx, callback.case_id, heard=command.outcome == "reached")
     return callback
+
+
+async def _owe_again(tx: Tx, case_id: UUID, *, heard: bool) -> None:
+    """Owe the next re-call: from now on, whether somebody was heard or the attempt given up."""
+    if heard:
+        await tx.execute(SET_HEARD, case_id)
+    await recalls.keep(tx, case_id, from_now=not heard)
 
 
 async def get(tx: Tx, callback_id: UUID) -> Callback:
@@ -149,7 +168,7 @@ async def get(tx: Tx, callback_id: UUID) -> Callback:
 
 
 async def owed(tx: Tx, actor: Actor, after: UUID | None, limit: int) -> Sequence[Callback]:
-    """List the calls that are owed, earliest due first.
+    """List the calls that are owed, earliest due first; re-calls once they are overdue.
 
     Args:
         tx: The transaction.
@@ -197,6 +216,9 @@ where id = $1 and state = 'due'
 returning id, territory_id, case_id, call_id, reason, due_at, state, attempts, last_outcome,
           last_attempt_at, owner_id
 """
+SET_HEARD: Final = """
+update triage.case_file set heard_at = kernel.regul_now() where id = $1
+"""
 SELECT_CALLBACK: Final = """
 select id, territory_id, case_id, call_id, reason, due_at, state, attempts, last_outcome,
        last_attempt_at, owner_id
@@ -207,6 +229,7 @@ select id, territory_id, case_id, call_id, reason, due_at, state, attempts, last
        last_attempt_at, owner_id
 from triage.callback
 where state = 'due' and ($1::timestamptz is null or (due_at, id) > ($1, $2))
+  and (reason <> 'recall' or due_at <= kernel.regul_now())
 order by due_at, id
 limit $3
 """

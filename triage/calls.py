@@ -12,7 +12,7 @@ from kernel.actor import Actor, require
 from kernel.crypto import DataKey, KeyRing
 from kernel.database import Tx
 from kernel.inputs import Code
-from triage import callbacks, cases, people
+from triage import callbacks, cases, people, repeats
 from triage.callbacks import ScheduleCallback
 from triage.model import Call, CallOutcome, Channel
 from triage.people import CallerGiven
@@ -157,6 +157,7 @@ async def end_call(tx: Tx, actor: Actor, call_id: UUID, command: EndCall) -> Cal
     if command.case_id is not None:
         await cases.get(tx, actor, command.case_id)
         await join(tx, call_id, command.case_id)
+        await repeats.count_again(tx, command.case_id)
     ended = await tx.fetchval(END_CALL, call_id, command.outcome)
     call = await get(tx, call_id)
     if ended is None:

@@ -16,9 +16,9 @@ from kernel.actor import Actor, Role, require
 from kernel.crypto import DataKey, seal
 from kernel.database import Tx
 from kernel.inputs import Code, Latitude, Longitude, ShortText, Text
-from triage import entitlement, participants
+from triage import entitlement, participants, recalls
 from triage.acuity import Acuity
-from triage.model import Case, Place, Sex, State, sources
+from triage.model import Case, LowerLevel, Place, Sex, State, sources
 
 COMPLAINT_TEXT: Final = "triage.case_file.complaint_text"
 ADDRESS: Final = "triage.case_file.address"
@@ -251,6 +251,7 @@ async def close(tx: Tx, actor: Actor, case_id: UUID, command: CloseCase) -> Case
     if await tx.fetchval(CLOSE_CASE, case_id, command.outcome, actor.role == Role.SYSTEM) is None:
         code = "case_without_disposition"
         raise errors.Conflict(code, "Every case ends with a disposition.")
+    await recalls.keep(tx, case_id)
     await outbox.append(
         tx,
         actor,
@@ -275,7 +276,13 @@ def as_case(row: asyncpg.Record) -> Case:
     fields = dict(row)
     lon, lat, insee = fields.pop("lon"), fields.pop("lat"), fields.pop("insee")
     place = None if lon is None else Place(lon=lon, lat=lat, insee=insee)
-    return Case(place=place, **fields)
+    lower = {name: fields.pop(f"lower_{name}") for name in LowerLevel.__struct_fields__}
+    return Case(
+        place=place,
+        lower=None if lower["assessment_id"] is None else LowerLevel(**lower),
+        physician_reasons=tuple(fields.pop("physician_reasons")),
+        **fields,
+    )
 
 
 INSERT_CASE: Final = """
@@ -288,8 +295,14 @@ select id, territory_id, incident_id, key_id, opened_by, opened_at, state, compl
        age_years, insee, lon, lat, default_acuity, assessment_id, acuity_assured, acuity_worst,
        acuity_proposed, interval_closed, physician_required, priority, stream, qualified_at,
        awaiting_since, taken_by, decided_at, care_level, responsible_actor_id,
-       responsible_organisation_id, closed_at, close_outcome
-from triage.case_file
+       responsible_organisation_id, closed_at, close_outcome, heard_at, lower_assessment_id,
+       lower_assured, lower_proposed, lower_since, physician_reasons, calls_96h, previous_case_id,
+       recall.due_at as recall_due_at,
+       coalesce(recall.due_at <= kernel.regul_now(), false) as recall_overdue
+from triage.case_file c
+left join lateral (
+    select k.due_at from triage.callback k
+    where k.case_id = c.id and k.reason = 'recall' and k.state = 'due') recall on true
 where id = $1
 """
 LOCK_CASE: Final = """

@@ -43,8 +43,14 @@ select id, territory_id, incident_id, key_id, opened_by, opened_at, state, compl
        age_years, insee, lon, lat, default_acuity, assessment_id, acuity_assured, acuity_worst,
        acuity_proposed, interval_closed, physician_required, priority, stream, qualified_at,
        awaiting_since, taken_by, decided_at, care_level, responsible_actor_id,
-       responsible_organisation_id, closed_at, close_outcome
-from triage.case_file
+       responsible_organisation_id, closed_at, close_outcome, heard_at, lower_assessment_id,
+       lower_assured, lower_proposed, lower_since, physician_reasons, calls_96h, previous_case_id,
+       recall.due_at as recall_due_at,
+       coalesce(recall.due_at <= kernel.regul_now(), false) as recall_overdue
+from triage.case_file c
+left join lateral (
+    select k.due_at from triage.callback k
+    where k.case_id = c.id and k.reason = 'recall' and k.state = 'due') recall on true
 where territory_id = (select kernel.current_territory()) and closed_at is null
   and state in ('taken', 'qualified', 'awaiting_physician', 'decided')
 order by acuity_assured nulls last, opened_at

@@ -13,7 +13,7 @@ from kernel.actor import Actor, require
 from kernel.crypto import DataKey, KeyRing, seal, unseal
 from kernel.database import Tx
 from kernel.inputs import Code, Text, UtcTime, utc
-from triage import cases, entitlement, participants, qualification
+from triage import cases, entitlement, participants, qualification, recalls
 from triage.acuity import DUE_MINUTES, Acuity
 from triage.model import CareLevel, Case, Disposition, Kind
 
@@ -100,6 +100,7 @@ async def decide(
     decided = await _insert(tx, actor, case, command, await keys.open_key(tx, case.key_id))
     state = "decided" if case.state in _BEFORE_DECISION else case.state
     await tx.execute(SET_DECIDED, case_id, state, actor.id, command.care_level)
+    await recalls.keep(tx, case_id)
     await _tell(tx, actor, decided)
     return decided
 

@@ -14,17 +14,22 @@ from triage import (
     callbacks,
     calls,
     cases,
+    confirmations,
     dispositions,
     entitlement,
+    findings,
     people,
     recogniser,
     recording,
+    repeats,
 )
 from triage.cases import Opening, PlaceGiven
+from triage.confirmations import AcuityConfirmation
 from triage.finding import LAY_CALLER, Finding, ObserverContext
+from triage.findings import RecordedFinding
 from triage.model import Call, Callback, Case, Disposition, Priority, Sex
 from triage.people import CallerGiven, Identity
-from triage.recording import Evaluator, RecordedAssessment, RecordedFinding
+from triage.recording import Evaluator, RecordedAssessment
 
 Age = Annotated[float, msgspec.Meta(ge=0, le=125)]
 
@@ -59,7 +64,8 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     """A case with everything the reader may see.
 
     Attributes:
-        proposed_priority: What the centre's table gives for the level proposed.
+        confirmations: Milder levels that were put in force, first first.
+        proposed_priority: What the centre's table gives for the level in force.
     """
 
     id: UUID
@@ -73,6 +79,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     dispositions: tuple[Disposition, ...]
     callbacks: tuple[Callback, ...]
     calls: tuple[Call, ...]
+    confirmations: tuple[AcuityConfirmation, ...]
     proposed_priority: Priority
 
 
@@ -80,6 +87,8 @@ async def open_case(
     tx: Tx, actor: Actor, evaluator: Evaluator, command: OpenCase, *, keys: KeyRing, key: DataKey
 ) -> Case:
     """Open a case: the words are recognised, what they assert is recorded, the engine runs.
+
+    A repeated call begins at the level of the one before (`repeats`).
 
     Args:
         tx: The transaction.
@@ -123,8 +132,11 @@ async def open_case(
         await calls.join(tx, command.call_id, case.id)
     if command.patient is not None:
         await people.write_patient(tx, keys, key, case, command.patient)
-    await recording.write(tx, actor, case, heard.findings, "recogniser")
-    await recording.write(tx, actor, case, _told(command), "record")
+    await repeats.carry(tx, case)
+    library = evaluator.library
+    await findings.write(tx, actor, case, heard.findings, observer="recogniser", library=library)
+    await findings.write(tx, actor, case, _told(command), observer="record", library=library)
+    case = await cases.get(tx, actor, case.id)
     await recording.evaluate(tx, actor, evaluator, case, command.context)
     return await cases.get(tx, actor, case.id)
 
@@ -169,14 +181,15 @@ async def view(tx: Tx, actor: Actor, case_id: UUID, keys: KeyRing) -> CaseView:
         address=None if address is None else unseal(key, cases.ADDRESS, case_id, address),
         patient=await people.read_patient(tx, key, case_id),
         callers=await people.read_callers(tx, keys, case_id),
-        findings=await recording.current(tx, case_id),
+        findings=await findings.current(tx, case_id),
         assessment=None
         if case.assessment_id is None
         else await recording.stored(tx, case.assessment_id),
         dispositions=await dispositions.of_case(tx, case_id, key),
         callbacks=await callbacks.of_case(tx, case_id),
         calls=await calls.of_case(tx, case_id),
-        proposed_priority=entitlement.proposed_priority(case.acuity_proposed),
+        confirmations=await confirmations.of_case(tx, case_id),
+        proposed_priority=entitlement.proposed_priority(case),
     )
 
 

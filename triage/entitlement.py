@@ -2,6 +2,8 @@
 
 The operator sets priority and stream; the physician decides; an OSNP decides within what is
 delegated; listed complaints need no regulation (NR); a dispatch at once is open to the operator.
+A case that is open, at U0-U1, or for which a physician is required is deferred, booked or closed
+by a physician only. A milder level than the one in force is confirmed by a physician at U0-U2.
 """
 
 from functools import cache
@@ -11,8 +13,8 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from kernel.actor import Role
-from triage.acuity import Acuity
-from triage.model import Case, Kind, Priority
+from triage.acuity import Acuity, most_severe
+from triage.model import Case, Kind, PhysicianReason, Priority
 
 PRIORITIES_FILE: Final = Path(__file__).with_name("priorities.toml")
 _URGENT: Final[frozenset[Acuity | None]] = frozenset({"U0", "U1", "U2"})
@@ -31,6 +33,11 @@ Refusal: TypeAlias = Literal[
     "unregulated_not_listed",
     "dispatch_not_assured",
 ]
+
+THIRD_CALL: Final = 3
+"""From this contact within 96 hours on a physician is required."""
+_RANK: Final[tuple[Priority, ...]] = ("P0", "P1", "P2", "P3", "NR")
+"""Priorities, most urgent first."""
 
 
 class _Unregulated(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,13 +59,36 @@ def priority_table() -> PriorityTable:
     return msgspec.toml.decode(PRIORITIES_FILE.read_bytes(), type=PriorityTable)
 
 
-def proposed_priority(proposed: Acuity | None) -> Priority:
+def fitting_priority(proposed: Acuity | None) -> Priority:
     """Give the priority that fits a proposed level; P2 while there is none.
 
     Args:
-        proposed: As the engine said.
+        proposed: The level in force.
     """
     return "P2" if proposed is None else priority_table().allowed[proposed][0]
+
+
+def proposed_priority(case: Case) -> Priority:
+    """Give the priority to propose: never deferred (P3) where only a physician may defer.
+
+    Args:
+        case: With its levels in force.
+    """
+    fitting = fitting_priority(case.acuity_proposed)
+    return "P2" if fitting == "P3" and _needs_physician(case) else fitting
+
+
+def physician_reasons(*, unmatched: bool, calls_96h: int) -> tuple[PhysicianReason, ...]:
+    """Give why a physician is required; nothing when none is.
+
+    Args:
+        unmatched: No protocol is known to cover the patient (age, pregnancy).
+        calls_96h: Contacts about the patient in 96 hours, this one included.
+    """
+    reasons: list[PhysicianReason] = ["no_matching_protocol"] if unmatched else []
+    if calls_96h >= THIRD_CALL:
+        reasons.append("third_call")
+    return tuple(reasons)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +103,44 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_open(case: Case) -> bool:
     """Tell whether a vital danger is neither assured nor excluded and can still be asked about."""
-    return (
-        not case.interval_closed
-        and case.acuity_worst in _VITAL
-        and case.acuity_assured not in _VITAL
-    )
+    return vital_possible(case.acuity_assured, case.acuity_worst, closed=case.interval_closed)
+
+
+def vital_possible(assured: Acuity | None, worst: Acuity | None, *, closed: bool) -> bool:
+    """Tell whether U0-U1 is neither assured nor excluded and can still be asked about.
+
+    Args:
+        assured: In force.
+        worst: Not excluded.
+        closed: No obtainable question can still matter.
+    """
+    return not closed and worst in _VITAL and assured not in _VITAL
+
+
+def confirmation_refusal(role: Role, case: Case, *, has_reason: bool) -> Refusal | None:
+    """Check who puts a milder level in force: a physician at U0-U2, with a reason always.
+
+    Args:
+        role: Of the one who confirms.
+        case: With its levels in force.
+        has_reason: Whether a reason came with it.
+    """
+    standing = most_severe(case.acuity_assured, case.acuity_proposed)
+    if standing in _URGENT and role is not Role.PHYSICIAN:
+        return "physician_only"
+    return None if has_reason else "reason_missing"
+
+
+def deferral_refusal(role: Role, case: Case) -> Refusal | None:
+    """Check who defers a case: a physician where only one may decide.
+
+    Args:
+        role: Of the one who owes the call back later.
+        case: The case.
+    """
+    if role in {Role.PHYSICIAN, Role.SYSTEM}:
+        return None
+    return "physician_only" if _needs_physician(case) else None
 
 
 def decision_refusal(
@@ -149,7 +212,9 @@ def priority_refusal(
         has_reason: Whether a reason came with it.
 
     Returns:
-        None when it may stand; `unregulated_not_listed` for an NR that is not in the list.
+        None when it may stand; `unregulated_not_listed` for an NR that is not in the list, that
+        is called about for the third time, or whose milder level nobody has confirmed. What a
+        human raised to P0 or P1 is lowered with a reason only.
     """
     table = priority_table()
     if priority == "NR":
@@ -158,13 +223,17 @@ def priority_refusal(
             *_URGENT,
             "U3",
         }
-        return None if listed and mild else "unregulated_not_listed"
-    proposed = case.acuity_proposed
-    if proposed is None or priority in table.allowed[proposed]:
-        return None
-    if proposed in _URGENT and role is not Role.PHYSICIAN:
+        settled = "third_call" not in case.physician_reasons and case.lower is None
+        return None if listed and mild and settled else "unregulated_not_listed"
+    proposed, physician = case.acuity_proposed, role is Role.PHYSICIAN
+    if priority == "P3" and not physician and _needs_physician(case):
         return "physician_only"
-    return None if has_reason else "reason_missing"
+    raised = case.priority in {"P0", "P1"} and _RANK.index(priority) > _RANK.index(case.priority)
+    if proposed is not None and priority not in table.allowed[proposed]:
+        if proposed in _URGENT and not physician:
+            return "physician_only"
+        return None if has_reason else "reason_missing"
+    return "reason_missing" if raised and not has_reason else None
 
 
 def dispatch_refusal(case: Case) -> Refusal | None:

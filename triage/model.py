@@ -28,13 +28,17 @@ CallOutcome: TypeAlias = Literal[
 ]
 Priority: TypeAlias = Literal["P0", "P1", "P2", "P3", "NR"]
 Stream: TypeAlias = Literal["AMU", "SNP", "PSY", "NEONAT"]
+SAID: Final[Mapping[Priority, Acuity]] = MappingProxyType({"P0": "U0", "P1": "U1"})
+"""The level a human asserts with a priority: upward is always free."""
 CareLevel: TypeAlias = Literal["R1", "R2", "R3", "R4"]
 Kind: TypeAlias = Literal["CONSEIL", "PMT", "INTER", "ORIENT", "PASPLUS"]
 Sex: TypeAlias = Literal["F", "M", "other"]
-CallbackReason: TypeAlias = Literal[
+OwedReason: TypeAlias = Literal[
     "hang_up", "deferred", "follow_up", "missed_appointment", "no_place"
 ]
-CallbackState: TypeAlias = Literal["due", "done", "abandoned"]
+CallbackReason: TypeAlias = OwedReason | Literal["recall"]
+CallbackState: TypeAlias = Literal["due", "done", "abandoned", "withdrawn"]
+PhysicianReason: TypeAlias = Literal["not_assessed", "no_matching_protocol", "third_call"]
 AttemptOutcome: TypeAlias = Literal["reached", "no_answer", "refused", "wrong_number", "abandoned"]
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
@@ -88,10 +92,33 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     incident_id: UUID | None
 
 
+class LowerLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answers say since they say less than what is in force; waits for a human.
+
+    Attributes:
+        assessment_id: Which assessment says so; a confirmation names it.
+        since: Since when something milder waits, UTC.
+    """
+
+    assessment_id: UUID
+    assured: Acuity | None
+    proposed: Acuity | None
+    since: datetime
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """The file of one patient's need, without identity, contact and free text.
 
     Attributes:
+        acuity_assured: In force, as `acuity_worst` and `acuity_proposed`: never milder than it
+            was unless somebody confirmed it.
+        lower: The milder levels that wait for a confirmation; None when nothing waits.
+        physician_reasons: Why a physician is required; empty when none is.
+        heard_at: When somebody last heard how the patient is.
+        recall_due_at: When to ask again, while the case waits; None when it does not.
+        recall_overdue: That time has passed, by the database's clock.
+        calls_96h: Calls about this patient or from this number in 96 hours, this one included.
+        previous_case_id: The case that the call before was about.
         responsible_actor_id: Who answers for the patient now; or else
         responsible_organisation_id: exactly one of both is set.
         awaiting_since: Since when a physician is owed.
@@ -128,6 +155,13 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     responsible_organisation_id: UUID | None
     closed_at: datetime | None
     close_outcome: str | None
+    heard_at: datetime
+    lower: LowerLevel | None = None
+    physician_reasons: tuple[PhysicianReason, ...] = ()
+    recall_due_at: datetime | None = None
+    recall_overdue: bool = False
+    calls_96h: int = 1
+    previous_case_id: UUID | None = None
 
 
 class Disposition(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,13 +10,10 @@ from kernel import audit, errors
 from kernel.actor import Actor, require
 from kernel.database import Tx
 from kernel.inputs import Code
-from triage import cases, entitlement, participants
-from triage.acuity import Acuity, most_severe
-from triage.model import Case, Priority, Stream
+from triage import cases, entitlement, participants, recalls
+from triage.model import SAID, Case, Priority, Stream
 from triage.working_order import WaitingCase, working_order
 
-_SAID: Final[dict[Priority, Acuity]] = {"P0": "U0", "P1": "U1"}
-"""The level a human asserts with a priority: upward is always free."""
 _LONGEST_QUEUE: Final = 1000
 
 
@@ -80,6 +77,7 @@ async def qualify(tx: Tx, actor: Actor, case_id: UUID, command: Qualify) -> Case
     await tx.execute(
         QUALIFY_CASE, case_id, command.priority, command.stream, command.reason, actor.id
     )
+    await recalls.keep(tx, case_id)
     event = catalogue.CaseQualified(
         priority=command.priority, stream=command.stream, acuity=case.acuity_proposed
     )
@@ -149,6 +147,7 @@ async def take(tx: Tx, actor: Actor, case_id: UUID, command: Take) -> Case:
         if case.state == "closed":
             code, text = "case_closed", "This case is closed."
         raise errors.Conflict(code, text, taken_by=str(case.taken_by))
+    await recalls.keep(tx, case_id)
     await audit.record(tx, actor, "case.take", "case", case_id, case_id=case_id)
     return case
 
@@ -184,17 +183,17 @@ async def queue(tx: Tx, actor: Actor, stream: Stream) -> Queue:
 
 
 def waiting(case: Case) -> WaitingCase:
-    """Give what the working order needs; a human's P0 or P1 counts as an assured level.
+    """Give what the working order needs of a case.
 
     Args:
         case: As it stands.
     """
-    said = None if case.priority is None else _SAID.get(case.priority)
     return WaitingCase(
         case_id=case.id,
-        assured=most_severe(case.acuity_assured, said),
+        assured=case.acuity_assured,
+        said=None if case.priority is None else SAID.get(case.priority),
         worst=case.acuity_worst,
-        proposed=most_severe(case.acuity_proposed, said),
+        proposed=case.acuity_proposed,
         closed=case.interval_closed,
         opened_at=case.awaiting_since or case.opened_at,
     )
@@ -227,8 +226,14 @@ select id, territory_id, incident_id, key_id, opened_by, opened_at, state, compl
        age_years, insee, lon, lat, default_acuity, assessment_id, acuity_assured, acuity_worst,
        acuity_proposed, interval_closed, physician_required, priority, stream, qualified_at,
        awaiting_since, taken_by, decided_at, care_level, responsible_actor_id,
-       responsible_organisation_id, closed_at, close_outcome
-from triage.case_file
+       responsible_organisation_id, closed_at, close_outcome, heard_at, lower_assessment_id,
+       lower_assured, lower_proposed, lower_since, physician_reasons, calls_96h, previous_case_id,
+       recall.due_at as recall_due_at,
+       coalesce(recall.due_at <= kernel.regul_now(), false) as recall_overdue
+from triage.case_file c
+left join lateral (
+    select k.due_at from triage.callback k
+    where k.case_id = c.id and k.reason = 'recall' and k.state = 'due') recall on true
 where territory_id = (select kernel.current_territory()) and stream = $1
   and awaiting_since is not null and decided_at is null and closed_at is null
 order by awaiting_since

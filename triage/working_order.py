@@ -1,7 +1,8 @@
 """The order in which waiting cases are worked; pure.
 
-Assured U0-U1 first; then open cases whose worst is U0-U1, oldest first, marked not
-qualified; then the rest by level and age.
+Assured U0-U1 first, and what a human said to be as urgent (P0, P1); then open cases whose
+worst is U0-U1, oldest first, marked not qualified; then the rest by level and age. Only a U0 that
+the answers assure sounds: a priority ranks a case and rings nothing.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from triage.acuity import Acuity
+from triage.acuity import Acuity, most_severe
 
 _URGENT: Final[frozenset[Acuity | None]] = frozenset({"U0", "U1"})
 
@@ -19,8 +20,8 @@ _URGENT: Final[frozenset[Acuity | None]] = frozenset({"U0", "U1"})
 class WaitingCase(msgspec.Struct, frozen=True, kw_only=True):
     """What the order needs of a waiting case.
 
-    `assured` is the level that counts, a human's upward change included; `proposed` ranks
-    within the rest; `opened_at` is an aware UTC time.
+    `assured` is the level in force; `said` what a human asserted with the priority; `proposed`
+    ranks within the rest; `opened_at` is an aware UTC time.
     """
 
     case_id: UUID
@@ -29,6 +30,11 @@ class WaitingCase(msgspec.Struct, frozen=True, kw_only=True):
     proposed: Acuity | None
     closed: bool
     opened_at: datetime
+    said: Acuity | None = None
+
+    def counts_as(self) -> Acuity | None:
+        """Give the level that ranks it: the more severe of what is assured and what was said."""
+        return most_severe(self.assured, self.said)
 
 
 class RankedCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +69,14 @@ def working_order(cases: Iterable[WaitingCase]) -> tuple[RankedCase, ...]:
 
 def _not_qualified(case: WaitingCase) -> bool:
     """Tell whether a vital danger is still possible and can still be asked about."""
-    return case.assured not in _URGENT and not case.closed and case.worst in _URGENT
+    return case.counts_as() not in _URGENT and not case.closed and case.worst in _URGENT
 
 
 def _key(case: WaitingCase) -> tuple[int, str, datetime, str]:
     """Give the sort key: group, level within the group, age, then the id."""
-    if case.assured in _URGENT:
-        return (0, case.assured or "", case.opened_at, str(case.case_id))
+    level = case.counts_as()
+    if level in _URGENT:
+        return (0, level or "", case.opened_at, str(case.case_id))
     if _not_qualified(case):
         return (1, "", case.opened_at, str(case.case_id))
-    return (2, case.proposed or "U9", case.opened_at, str(case.case_id))
+    return (2, most_severe(case.proposed, level) or "U9", case.opened_at, str(case.case_id))

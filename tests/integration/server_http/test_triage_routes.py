@@ -87,7 +87,7 @@ async def test_a_dispatch_leaves_at_once(live: Live) -> None:
 async def test_a_callback_is_owed_listed_and_settled(live: Live) -> None:
     case = await opened(live)
     owed = await live.post(
-        f"{API}/callbacks", json={"case_id": case["id"], "reason": "deferred", "due_in_s": 60}
+        f"{API}/callbacks", json={"case_id": case["id"], "reason": "follow_up", "due_in_s": 60}
     )
     assert owed.status_code == 201, owed.text
     listed = (await live.get(f"{API}/callbacks?limit=1")).json()

@@ -11,7 +11,8 @@ from triage import calls, cases, dispositions, dossier, library, qualification, 
 from triage.calls import OpenCall
 from triage.dispositions import Decide, SafetyNetSaid
 from triage.dossier import CaseView, OpenCase
-from triage.finding import PROFESSIONAL, Finding
+from triage.finding import PROFESSIONAL
+from triage.findings import GivenFinding
 from triage.model import Call, Case, Disposition, Priority, Stream
 from triage.qualification import Qualify
 from triage.recording import Evaluator, RecordedAssessment, RecordFindings
@@ -102,7 +103,7 @@ class Centre:
     ) -> RecordedAssessment:
         """Record answers of a fully equipped professional."""
         who = actor or self.operator
-        findings = tuple(Finding(input=key, value=value) for key, value in values.items())
+        findings = tuple(GivenFinding(input=key, value=value) for key, value in values.items())
         command = RecordFindings(findings=findings, observer="professional", context=PROFESSIONAL)
         return await self.database.run(
             who, lambda tx: recording.record(tx, who, EVALUATOR, case.id, command)

@@ -120,7 +120,7 @@ async def test_an_incident_joins_calls_without_merging_their_cases(centre: Centr
 
 async def test_a_callback_stays_owed_until_somebody_is_reached(centre: Centre) -> None:
     case = await centre.adult()
-    callback = await schedule(centre, case_id=case.id, reason="deferred")
+    callback = await schedule(centre, case_id=case.id, reason="follow_up")
     assert (await attempt(centre, callback, "no_answer")).state == "due"
     done = await attempt(centre, callback, "reached")
     assert (done.state, done.attempts) == ("done", 2)
@@ -132,7 +132,7 @@ async def test_a_callback_stays_owed_until_somebody_is_reached(centre: Centre) -
 
 async def test_owed_calls_come_earliest_first_and_page_by_cursor(centre: Centre) -> None:
     case = await centre.adult()
-    late = await schedule(centre, case_id=case.id, reason="deferred", due_in_s=3600)
+    late = await schedule(centre, case_id=case.id, reason="follow_up", due_in_s=3600)
     soon = await schedule(centre, case_id=case.id, reason="follow_up", due_in_s=60)
     assert await owed(centre) == [soon.id, late.id]
     assert await owed(centre, after=soon.id) == [late.id]
@@ -142,9 +142,9 @@ async def test_owed_calls_come_earliest_first_and_page_by_cursor(centre: Centre)
 async def test_a_callback_is_about_something_that_exists_here(centre: Centre) -> None:
     case = await centre.adult()
     with pytest.raises(errors.Invalid):
-        await schedule(centre, reason="deferred")
+        await schedule(centre, reason="follow_up")
     with pytest.raises(errors.Missing):
-        await schedule(centre, centre.neighbour, case_id=case.id, reason="deferred")
+        await schedule(centre, centre.neighbour, case_id=case.id, reason="follow_up")
 
 
 async def test_a_call_the_system_owes_falls_to_who_is_responsible(centre: Centre) -> None:

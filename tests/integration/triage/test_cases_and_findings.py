@@ -12,6 +12,7 @@ from triage.assessment import Observation
 from triage.cases import CloseCase, PlaceGiven
 from triage.engine import assess
 from triage.finding import Finding
+from triage.findings import GivenFinding
 from triage.people import Identity
 from triage.recording import RecordFindings
 
@@ -113,16 +114,16 @@ async def test_age_and_sex_of_the_case_follow_the_findings(centre: Centre) -> No
 @pytest.mark.parametrize(
     ("finding", "reason"),
     [
-        (Finding(input="temp_c", value=98.6), "out_of_range"),
-        (Finding(input="pregnant", value="yes"), "wrong_type"),
-        (Finding(input="mood", value=True), "unknown_input"),
+        (GivenFinding(input="temp_c", value=98.6), "out_of_range"),
+        (GivenFinding(input="pregnant", value="yes"), "wrong_type"),
+        (GivenFinding(input="mood", value=True), "unknown_input"),
     ],
 )
 async def test_an_impossible_answer_is_refused_and_nothing_is_written(
-    centre: Centre, finding: Finding, reason: str
+    centre: Centre, finding: GivenFinding, reason: str
 ) -> None:
     case = await centre.adult()
-    command = RecordFindings(findings=(Finding(input="hr", value=60.0), finding))
+    command = RecordFindings(findings=(GivenFinding(input="hr", value=60.0), finding))
     with pytest.raises(errors.Invalid) as refused:
         await centre.database.run(
             centre.operator,
@@ -138,7 +139,7 @@ async def test_an_impossible_answer_is_refused_and_nothing_is_written(
 
 async def test_an_input_answered_twice_in_one_request_is_refused(centre: Centre) -> None:
     case = await centre.adult()
-    twice = RecordFindings(findings=(Finding(input="hr", value=60.0),) * 2)
+    twice = RecordFindings(findings=(GivenFinding(input="hr", value=60.0),) * 2)
     with pytest.raises(errors.Invalid) as refused:
         await centre.database.run(
             centre.operator,
