@@ -6,12 +6,15 @@ import msgspec
 
 from triage.acuity import Acuity
 from triage.finding import LAY_CALLER, ObserverContext
-from triage.protocol import Advice, Answer, Need, SafetyNet, Status, Text
+from triage.protocol import Advice, Answer, Card, Need, SafetyNet, Status, Text
 from triage.scoring import ScoreResult
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
-    """The circumstances of an evaluation: who can look, and the default of the complaint."""
+    """The circumstances of an evaluation: who can look, and the default of the complaint.
+
+    `default_acuity` is what the complaint has without any protocol; protocols add their own.
+    """
 
     context: ObserverContext = LAY_CALLER
     default_acuity: Acuity | None = None
@@ -30,7 +33,7 @@ class FiredRule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that holds, or that fired because only unanswerable inputs keep it unknown.
 
     `acuity` is the level it counts as: a U0 rule that fired on unanswerable inputs counts as
-    U1. `outside_population` is true while the gate of its protocol is not met.
+    U1. `unanswerable` names those of its condition and of its protocol's gate.
     """
 
     protocol: str
@@ -40,7 +43,6 @@ class FiredRule(msgspec.Struct, frozen=True, kw_only=True):
     cites: tuple[str, ...]
     means: tuple[str, ...]
     unanswerable: tuple[str, ...] = ()
-    outside_population: bool = False
 
 
 class HeldRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +70,10 @@ GateState: TypeAlias = Literal["met", "unmet", "unknown"]
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the population of a protocol covers the patient, and what keeps it unknown."""
+    """Whether the population of a protocol covers the patient, and what keeps it unknown.
+
+    Where it is unmet, the protocol is silent: no rule, score or assumption of it is listed.
+    """
 
     protocol: str
     state: GateState
@@ -127,9 +132,15 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
             want of answers.
         worst: The worst level that is not excluded, or None when no rule is left.
         proposed: `assured`, but never below `default_acuity` (the more severe of both).
+        default_acuity: The most severe of the complaint's default and of the defaults of those
+            complaint protocols whose gate is not known to exclude the patient.
         assumed: What `assured` would be if the defaults shown as assumptions were true.
         closed: No obtainable open input can still matter.
-        physician_required: The population of no protocol is known to cover the patient.
+        physician_required: No general protocol is known to cover the patient (one for
+            everyone says nothing about that), or the complaint has protocols and none of them is.
+        protocols: What was evaluated, those that stayed silent included.
+        advice: Words of the fired rules; `cards` their instructions to read out.
+        semantics: Version of the engine's rules; 1 let protocols alarm outside of their gate.
     """
 
     assured: Acuity | None
@@ -145,3 +156,5 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[Advice, ...]
     safety_net: tuple[SafetyNet, ...]
     needs: tuple[Need, ...]
+    cards: tuple[Card, ...] = ()
+    semantics: int = 1

@@ -2,14 +2,27 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from triage.finding import Finding, Refusal, refusal
-from triage.protocol import Input, Protocol, ProtocolError, decode
+from triage.format import Citation, Strict
+from triage.protocol import Card, Input, Protocol, ProtocolError, decode
 
 PROTOCOLS_DIRECTORY: Final = Path(__file__).parent / "protocols"
+CARDS_FILE: Final = Path(__file__).with_name("cards.toml")
+
+_ORDER: Final = {"complaint": 1, "general": 2, "score": 3}
+"""Which protocols ask first among equals; one for everyone comes before all of them."""
+
+
+class CardsFile(Strict, frozen=True, kw_only=True):
+    """The file of instructions to read out; every card cites sources of the file."""
+
+    schema: Literal[1]
+    citations: tuple[Citation, ...]
+    cards: tuple[Card, ...]
 
 
 class Library(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,9 +30,11 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         protocols: Every protocol read, whatever its status.
+        cards: Every instruction to read out.
     """
 
     protocols: tuple[Protocol, ...]
+    cards: tuple[Card, ...] = ()
 
     def get(self, identifier: str) -> Protocol | None:
         """Give the protocol of that id, or None."""
@@ -37,15 +52,21 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
             allow_draft: Whether protocols in status draft may run (demo, replay, tests).
 
         Returns:
-            The protocols by id; empty when none may run.
+            The protocols, those for everyone first, then the complaint's, then general ones,
+            then scores, each by id; empty when none may run.
         """
         allowed = {"active", "draft"} if allow_draft else {"active"}
-        return tuple(
+        chosen = (
             protocol
             for protocol in self.protocols
             if protocol.file.status in allowed
             and (protocol.file.kind != "complaint" or complaint in protocol.file.complaints)
         )
+        return tuple(sorted(chosen, key=_asking_order))
+
+    def card(self, identifier: str) -> Card | None:
+        """Give the card of that id, or None."""
+        return next((card for card in self.cards if card.id == identifier), None)
 
     def input(self, key: str) -> Input | None:
         """Give the declaration of an input key, or None when no protocol has it."""
@@ -75,20 +96,29 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(refused)
 
 
-def load(directory: Path = PROTOCOLS_DIRECTORY) -> Library:
-    """Read every protocol file of a directory.
+def _asking_order(protocol: Protocol) -> tuple[int, str]:
+    """Give the sort key of a chosen protocol."""
+    file = protocol.file
+    return (0 if file.population.everyone else _ORDER[file.kind], file.id)
+
+
+def load(directory: Path = PROTOCOLS_DIRECTORY, cards: Path = CARDS_FILE) -> Library:
+    """Read every protocol file of a directory, and the cards they name.
 
     Args:
         directory: Where the .toml files are.
+        cards: The file of instructions to read out.
 
     Returns:
         The library.
 
     Raises:
-        ProtocolError: A file cannot be read, two files share an id, or two protocols give one
-            input key two meanings.
+        ProtocolError: A file cannot be read or was changed after it was signed, two files
+            share an id, a rule names an unknown card, or two protocols give one input key two
+            meanings.
     """
-    read = [_read(path) for path in sorted(directory.glob("*.toml"))]
+    known = read_cards(cards)
+    read = [_read(path, known) for path in sorted(directory.glob("*.toml"))]
     protocols = tuple(sorted(read, key=lambda protocol: protocol.file.id))
     identifiers = [protocol.file.id for protocol in protocols]
     if len(set(identifiers)) != len(identifiers):
@@ -97,13 +127,38 @@ def load(directory: Path = PROTOCOLS_DIRECTORY) -> Library:
     conflicts = input_conflicts(protocols)
     if conflicts:
         raise ProtocolError("; ".join(conflicts))
-    return Library(protocols=protocols)
+    return Library(protocols=protocols, cards=known)
 
 
-def _read(path: Path) -> Protocol:
+def read_cards(path: Path = CARDS_FILE) -> tuple[Card, ...]:
+    """Read the instructions to read out.
+
+    Args:
+        path: The TOML file.
+
+    Raises:
+        ProtocolError: It cannot be read, an id stands twice, a text is missing in one
+            language, or a card cites nothing or what the file lacks.
+    """
+    try:
+        file = msgspec.toml.decode(path.read_bytes(), type=CardsFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"{path.name}: {error}") from error
+    sources = {citation.id for citation in file.citations}
+    if len({card.id for card in file.cards}) != len(file.cards):
+        raise ProtocolError(f"{path.name}: two cards share an id")
+    for card in file.cards:
+        if not card.cites or not set(card.cites) <= sources:
+            raise ProtocolError(f"{path.name}: {card.id}: cites no source of the file")
+        if not card.steps or not all(text.fr and text.en for text in (card.title, *card.steps)):
+            raise ProtocolError(f"{path.name}: {card.id}: title and steps in fr and en")
+    return file.cards
+
+
+def _read(path: Path, cards: tuple[Card, ...]) -> Protocol:
     """Read one file; the error names it."""
     try:
-        protocol = decode(path.read_bytes())
+        protocol = decode(path.read_bytes(), cards)
     except ProtocolError as error:
         message = f"{path.name}: {error}"
         raise ProtocolError(message) from error
@@ -116,8 +171,8 @@ def _read(path: Path) -> Protocol:
 def input_conflicts(protocols: Iterable[Protocol]) -> tuple[str, ...]:
     """List input keys to which two protocols give different meanings.
 
-    The type, unit, range, choices, device and worsening direction must agree; the wording of
-    the question may differ.
+    The type, unit, range, choices, device, worsening direction and applicability must agree;
+    the wording of the question and who is asked may differ.
     """
     seen: dict[str, Input] = {}
     conflicts: list[str] = []
@@ -131,4 +186,14 @@ def input_conflicts(protocols: Iterable[Protocol]) -> tuple[str, ...]:
 
 def _meaning(entry: Input) -> tuple[object, ...]:
     """Give what must agree between protocols that share an input."""
-    return (entry.type, entry.unit, entry.range, entry.choices, entry.device, entry.worse)
+    return (
+        entry.type,
+        entry.unit,
+        entry.range,
+        entry.choices,
+        entry.device,
+        entry.worse,
+        entry.worse_if,
+        entry.normal,
+        entry.when,
+    )

@@ -1,221 +1,116 @@
-"""The protocol file: what one TOML file may say, decoded strictly and parsed once.
+"""A readable protocol: the file decoded, its digests, and every condition in it parsed.
 
-A protocol is data. This module gives its shape, its digest and its parsed conditions; it
-decides nothing (that is `engine`) and judges nothing beyond what would make it unreadable
-(that is `checks`).
+A protocol is data. This module decides nothing (that is `engine`) and judges nothing beyond
+what would make a file unreadable or forged (that is `checks`).
 """
 
 import hashlib
-from typing import Final, Literal, TypeAlias
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
-from triage.acuity import Acuity
-from triage.expression import Compare, Constant, Expression, ExpressionError, Name, parse, walk
+from triage.conditions import NUMBER, Term, applicabilities, applicable, condition
+from triage.expression import And, Constant, Expression, ExpressionError, names, parse
+from triage.format import (
+    Advice,
+    Answer,
+    Card,
+    Citation,
+    Example,
+    Expectation,
+    Gate,
+    Input,
+    Item,
+    Need,
+    Observer,
+    Points,
+    ProtocolFile,
+    Rule,
+    SafetyNet,
+    Score,
+    SignOff,
+    Status,
+    Strict,
+    Text,
+    Unanswerable,
+    WorseIf,
+    Worsening,
+)
+
+__all__ = [
+    "MAX_ITEM_SUFFIX",
+    "Advice",
+    "Answer",
+    "Card",
+    "Citation",
+    "Example",
+    "Expectation",
+    "Gate",
+    "Input",
+    "Item",
+    "Need",
+    "Observer",
+    "ParsedInput",
+    "ParsedItem",
+    "ParsedRule",
+    "ParsedScore",
+    "Points",
+    "Protocol",
+    "ProtocolError",
+    "ProtocolFile",
+    "Rule",
+    "SafetyNet",
+    "Score",
+    "SignOff",
+    "Status",
+    "Text",
+    "Unanswerable",
+    "WorseIf",
+    "Worsening",
+    "decode",
+    "signed_part",
+]
 
 MAX_ITEM_SUFFIX: Final = "_max_item"
 """`<score>_max_item` names the largest single item of a score in a condition."""
 
-Status: TypeAlias = Literal["draft", "shadow", "active", "retired"]
-Unanswerable: TypeAlias = Literal["caller_cannot_know", "not_obtainable_here", "refused"]
-Observer: TypeAlias = Literal["caller", "bystander", "professional"]
-Points: TypeAlias = int
-Answer: TypeAlias = bool | float | str
-"""What an answered input holds."""
+_SIGNED: Final = re.compile(rb"^\[\[sign_offs\]\]", re.MULTILINE)
 
 
 class ProtocolError(ValueError):
     """A protocol file cannot be read; the text says where, never what a patient said."""
 
 
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every table of the file: an unknown key is an error."""
+class ParsedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An input with its conditions parsed; `applies` is None where it always applies.
 
-
-class Text(_Strict, frozen=True, kw_only=True):
-    """One sentence in both languages."""
-
-    fr: str
-    en: str
-
-
-class Citation(_Strict, frozen=True, kw_only=True):
-    """A source; `verified` is false while the fact stands from memory of it."""
-
-    id: str
-    text: str
-    url: str | None = None
-    verified: bool = True
-
-
-class Input(_Strict, frozen=True, kw_only=True):
-    """One question: type, unit (UCUM), range (both ends allowed), code, who can obtain it.
-
-    `worse` says which way the patient is worse: up, down, away (from `normal`), true, false,
-    conditional (depends on another input) or none. `device` names what is needed to measure
-    it. `default` is only ever shown as an assumption. `valid_for_min` is how long an answer
-    stays true, in minutes.
+    `worse_if` pairs each conditional direction with its condition.
     """
 
-    key: str
-    type: Literal["number", "bool", "choice"]
-    ask: Text
-    unit: str | None = None
-    range: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
-    code: str | None = None
-    worse: Literal["up", "down", "away", "true", "false", "conditional", "none"] = "none"
-    normal: tuple[float, float] | None = None
-    by: tuple[Observer, ...] = ("caller", "bystander", "professional")
-    device: str | None = None
-    valid_for_min: int | None = None
-    default: Answer | None = None
-
-
-class Gate(_Strict, frozen=True, kw_only=True):
-    """Whom the protocol is for; where it is not met or not known, a physician is required."""
-
-    when: str
-    why: Text
-
-
-class Item(_Strict, frozen=True, kw_only=True):
-    """One term of a score: bands of an input, a map of its choices, or conditional points.
-
-    `bands` are (upper bound included, points) in ascending order, the last bound is inf.
-    `when` gates the item; of the items that share a `one_of` group exactly one is ever gated
-    in, so the group counts once while its gates are unknown.
-    """
-
-    id: str
-    input: str | None = None
-    when: str | None = None
-    one_of: str | None = None
-    bands: tuple[tuple[float, Points], ...] = ()
-    map: dict[str, Points] | None = None
-    points_if: str | None = None
-    points: Points = 0
-    code: str | None = None
-
-
-class Score(_Strict, frozen=True, kw_only=True):
-    """A sum of items; the name of the score and `<id>_max_item` may be used in conditions."""
-
-    id: str
-    title: Text
-    items: tuple[Item, ...]
-    code: str | None = None
-    cites: tuple[str, ...] = ()
-
-
-class Rule(_Strict, frozen=True, kw_only=True):
-    """When the condition holds the level is at least this; order carries no meaning.
-
-    `when_unanswerable` says what happens once only unanswerable inputs keep the condition
-    unknown: `fire` it, or `hold` it (listed as not excluded) for `hold_reason`.
-    """
-
-    id: str
-    when: str
-    acuity: Acuity
-    why: Text
-    cites: tuple[str, ...]
-    when_unanswerable: Literal["fire", "hold"]
-    hold_reason: Text | None = None
-    means: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-
-
-class Advice(_Strict, frozen=True, kw_only=True):
-    """Words to read out to the caller."""
-
-    id: str
-    text: Text
-
-
-class SafetyNet(_Strict, frozen=True, kw_only=True):
-    """What must be said before a patient is left: the signs, and when to call back."""
-
-    worsening_signs: Text
-    call_back: Text
-
-
-class Need(_Strict, frozen=True, kw_only=True):
-    """What to look for in the directory at the levels named: service code and skills."""
-
-    acuity: tuple[Acuity, ...]
-    service: str
-    skills: tuple[str, ...] = ()
-
-
-class SignOff(_Strict, frozen=True, kw_only=True):
-    """A named person who approved the file, in which role, on which day (ISO date)."""
-
-    name: str
-    role: str
-    on: str
-
-
-class Expectation(_Strict, frozen=True, kw_only=True):
-    """What a test of the file expects; only the fields given are compared."""
-
-    assured: Acuity | Literal["none"] | None = None
-    worst: Acuity | Literal["none"] | None = None
-    proposed: Acuity | Literal["none"] | None = None
-    closed: bool | None = None
-    physician_required: bool | None = None
-    ask: str | None = None
-    fired: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
-    not_fired: tuple[str, ...] = ()
-    scores: dict[str, tuple[int, int]] | None = None
-
-
-class Example(_Strict, frozen=True, kw_only=True):
-    """A worked case inside the file: what is answered, what cannot be, what must follow."""
-
-    name: str
-    given: dict[str, Answer]
-    expect: Expectation
-    unanswerable: dict[str, Unanswerable] | None = None
-
-
-class ProtocolFile(_Strict, frozen=True, kw_only=True):
-    """The whole file as written."""
-
-    schema: Literal[1]
-    id: str
-    version: str
-    kind: Literal["score", "general", "complaint"]
-    title: Text
-    status: Status
-    licence: str
-    population: Gate
-    citations: tuple[Citation, ...]
-    inputs: tuple[Input, ...]
-    rules: tuple[Rule, ...]
-    tests: tuple[Example, ...]
-    complaints: tuple[str, ...] = ()
-    default_acuity: Acuity | None = None
-    scores: tuple[Score, ...] = ()
-    advice: tuple[Advice, ...] = ()
-    safety_net: SafetyNet | None = None
-    needs: tuple[Need, ...] = ()
-    sign_offs: tuple[SignOff, ...] = ()
+    input: Input
+    applies: Expression | None
+    worse_if: tuple[tuple[Expression, WorseIf], ...]
 
 
 class ParsedRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule with its condition parsed."""
+    """A rule parsed: its own condition, and what counts (the gate and its own condition).
+
+    In both, every comparison is rewritten to count only where its input applies.
+    """
 
     rule: Rule
     when: Expression
+    effective: Expression
 
 
 class ParsedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A score item with its gate and its condition parsed."""
+    """A score item with its gate, its input's applicability and its condition parsed."""
 
     item: Item
     when: Expression | None
+    applies: Expression | None
     points_if: Expression | None
 
 
@@ -227,132 +122,187 @@ class ParsedScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True):
-    """A readable protocol: the file, the sha256 of its bytes (hex), the parsed conditions."""
+    """A readable protocol: the file as written, and everything in it parsed.
+
+    Attributes:
+        file: As written.
+        digest: The sha256 (hex) of all its bytes: what an assessment pins.
+        content_digest: The sha256 (hex) of the bytes before the first sign-off: what is signed.
+        gate: Whom it is for.
+        inputs: In asking order.
+        scores: As written.
+        rules: As written.
+        cards: The cards that its rules name, in the order of the rules; empty when the file
+            was decoded without cards.
+    """
 
     file: ProtocolFile
     digest: str
+    content_digest: str
     gate: Expression
+    inputs: tuple[ParsedInput, ...]
     scores: tuple[ParsedScore, ...]
     rules: tuple[ParsedRule, ...]
+    cards: tuple[Card, ...]
 
     def input(self, key: str) -> Input | None:
         """Give the input of that key, or None."""
         return next((entry for entry in self.file.inputs if entry.key == key), None)
 
 
-def decode(raw: bytes) -> Protocol:
+class _SignOffs(Strict, frozen=True, kw_only=True):
+    """All that may stand from the first sign-off on."""
+
+    sign_offs: tuple[SignOff, ...]
+
+
+class _Names(msgspec.Struct, frozen=True, kw_only=True):
+    """What conditions of one file may name, and when inputs apply."""
+
+    protocol: str
+    inputs: Mapping[str, Term]
+    scores: Mapping[str, Term]
+    applies: Mapping[str, Expression]
+
+    def parse(self, where: str, text: str, *, scores: bool = False) -> Expression:
+        """Parse a condition as written and make it applicable; errors name the place."""
+        try:
+            known = {**self.inputs, **self.scores} if scores else self.inputs
+            return applicable(condition(text, known), self.applies)
+        except ExpressionError as error:
+            raise ProtocolError(f"{self.protocol}: {where}: {error}") from error
+
+    def parse_loosely(self, where: str, text: str) -> Expression:
+        """Parse a condition that may name inputs which this file lacks."""
+        try:
+            tree = parse(text)
+        except ExpressionError as error:
+            raise ProtocolError(f"{self.protocol}: {where}: {error}") from error
+        known = names(tree) <= self.inputs.keys()
+        return self.parse(where, text) if known else applicable(tree, self.applies)
+
+
+def signed_part(raw: bytes) -> bytes:
+    """Give the part of a file that sign-offs bind: all before the first `[[sign_offs]]` line.
+
+    Args:
+        raw: The bytes of the file.
+
+    Returns:
+        The whole file when nobody has signed.
+    """
+    found = _SIGNED.search(raw)
+    return raw if found is None else raw[: found.start()]
+
+
+def decode(raw: bytes, cards: Iterable[Card] | None = None) -> Protocol:
     """Decode and parse one protocol file.
 
     Args:
         raw: The bytes of the TOML file; their sha256 becomes the digest.
+        cards: The cards that its rules may name; None leaves the cards unresolved.
 
     Returns:
         The protocol, every condition parsed and every name in it resolved.
 
     Raises:
         ProtocolError: Not TOML, an unknown or missing key, a condition outside of the
-            grammar, or a name that is neither an input nor a score.
+            grammar, a name that is neither an input nor a score, an unknown card, or a byte
+            changed after a sign-off.
     """
     try:
         file = msgspec.toml.decode(raw, type=ProtocolFile)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"protocol file: {error}"
-        raise ProtocolError(message) from error
-    inputs = {entry.key: entry for entry in file.inputs}
-    scores = tuple(_parse_score(file, score, inputs) for score in file.scores)
-    known = inputs | _score_names(file)
-    rules = tuple(
-        ParsedRule(rule=rule, when=_condition(file.id, rule.id, rule.when, known))
-        for rule in file.rules
+        raise ProtocolError(f"protocol file: {error}") from error
+    content_digest = hashlib.sha256(signed_part(raw)).hexdigest()
+    _check_sign_offs(file, raw, content_digest)
+    known = _names(file)
+    gate = known.parse("population", file.population.when)
+    if file.population.everyone != (gate == Constant(value=True)):
+        raise ProtocolError(f'{file.id}: population: everyone means when = "true", and only so')
+    return Protocol(
+        file=file,
+        digest=hashlib.sha256(raw).hexdigest(),
+        content_digest=content_digest,
+        gate=gate,
+        inputs=tuple(_parse_input(entry, known) for entry in file.inputs),
+        scores=tuple(_parse_score(score, known) for score in file.scores),
+        rules=tuple(_parse_rule(rule, gate, known) for rule in file.rules),
+        cards=() if cards is None else _cards(file, {card.id: card for card in cards}),
     )
-    gate = _condition(file.id, "population", file.population.when, inputs)
-    digest = hashlib.sha256(raw).hexdigest()
-    return Protocol(file=file, digest=digest, gate=gate, scores=scores, rules=rules)
 
 
-def _score_names(file: ProtocolFile) -> dict[str, Input]:
-    """Give a numeric stand-in for each score and each `<score>_max_item`."""
-    empty = Text(fr="", en="")
-    keys = [name for score in file.scores for name in (score.id, score.id + MAX_ITEM_SUFFIX)]
-    return {key: Input(key=key, type="number", ask=empty) for key in keys}
+def _check_sign_offs(file: ProtocolFile, raw: bytes, content_digest: str) -> None:
+    """Refuse a file of which a byte was changed after somebody signed it."""
+    signed = signed_part(raw)
+    if len(signed) == len(raw):
+        if file.sign_offs:
+            raise ProtocolError(f"{file.id}: a sign-off begins with a line [[sign_offs]]")
+        return
+    try:
+        msgspec.toml.decode(raw[len(signed) :], type=_SignOffs)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"{file.id}: only sign-offs may follow a sign-off") from error
+    for entry in file.sign_offs:
+        if entry.digest != content_digest:
+            raise ProtocolError(f"{file.id}: changed after {entry.role} signed on {entry.on}")
 
 
-def _parse_score(file: ProtocolFile, score: Score, inputs: dict[str, Input]) -> ParsedScore:
+def _names(file: ProtocolFile) -> _Names:
+    """Resolve what conditions may name, and when each input applies."""
+    inputs = {e.key: Term(type=e.type, choices=e.choices) for e in file.inputs}
+    written = {entry.key: entry.when for entry in file.inputs if entry.when is not None}
+    scores = {
+        name: NUMBER for score in file.scores for name in (score.id, score.id + MAX_ITEM_SUFFIX)
+    }
+    if inputs.keys() & scores.keys():
+        raise ProtocolError(f"{file.id}: a score has the name of an input")
+    try:
+        trees = {key: condition(text, inputs) for key, text in written.items()}
+        applies = applicabilities(trees)
+    except ExpressionError as error:
+        raise ProtocolError(f"{file.id}: inputs: when: {error}") from error
+    return _Names(protocol=file.id, inputs=inputs, scores=scores, applies=applies)
+
+
+def _parse_input(entry: Input, known: _Names) -> ParsedInput:
+    """Parse the conditions of an input."""
+    if entry.worse_if and entry.worse != "conditional":
+        raise ProtocolError(f"{known.protocol}: {entry.key}: worse_if is for conditional")
+    directions = tuple((known.parse_loosely(entry.key, p.when), p) for p in entry.worse_if)
+    return ParsedInput(input=entry, applies=known.applies.get(entry.key), worse_if=directions)
+
+
+def _parse_score(score: Score, known: _Names) -> ParsedScore:
     """Parse the conditions of a score's items and resolve their inputs."""
     items = []
     for item in score.items:
         where = f"{score.id}.{item.id}"
         shapes = bool(item.bands) + (item.map is not None) + (item.points_if is not None)
         if shapes != 1 or (item.points_if is None) != (item.input is not None):
-            message = f"{file.id}: {where}: give bands or map with an input, or points_if"
+            message = f"{known.protocol}: {where}: give bands or map with an input, or points_if"
             raise ProtocolError(message)
-        if item.input is not None and item.input not in inputs:
-            message = f"{file.id}: {where}: unknown input"
-            raise ProtocolError(message)
+        if item.input is not None and item.input not in known.inputs:
+            raise ProtocolError(f"{known.protocol}: {where}: unknown input")
         gate, test = (
-            None if text is None else _condition(file.id, where, text, inputs)
+            None if text is None else known.parse(where, text)
             for text in (item.when, item.points_if)
         )
-        items.append(ParsedItem(item=item, when=gate, points_if=test))
+        applies = None if item.input is None else known.applies.get(item.input)
+        items.append(ParsedItem(item=item, when=gate, applies=applies, points_if=test))
     return ParsedScore(score=score, items=tuple(items))
 
 
-def _condition(protocol: str, where: str, text: str, known: dict[str, Input]) -> Expression:
-    """Parse a condition and check that each name exists and is used as its type allows."""
-    try:
-        tree = parse(text)
-        compared = _check_comparisons(tree, known)
-        for node in walk(tree):
-            if isinstance(node, Name) and id(node) not in compared:
-                _require(_input(node, known).type == "bool", "needs a comparison")
-            if isinstance(node, Constant) and id(node) not in compared:
-                _require(isinstance(node.value, bool), "a constant is not a truth")
-    except ExpressionError as error:
-        message = f"{protocol}: {where}: {error}"
-        raise ProtocolError(message) from error
-    return tree
+def _parse_rule(rule: Rule, gate: Expression, known: _Names) -> ParsedRule:
+    """Parse a rule; outside of the population it never holds."""
+    own = known.parse(rule.id, rule.when, scores=True)
+    return ParsedRule(rule=rule, when=own, effective=And((gate, own)))
 
 
-def _check_comparisons(tree: Expression, known: dict[str, Input]) -> frozenset[int]:
-    """Check both sides of every comparison; give the identities of the nodes compared."""
-    compared: set[int] = set()
-    for node in walk(tree):
-        if isinstance(node, Compare):
-            kinds = {_kind(side, known) for side in (node.left, node.right)}
-            _require(len(kinds) == 1 and "bool" not in kinds, "compares unlike things")
-            _require("number" in kinds or node.op in {"==", "!="}, "orders words")
-            _check_choice(node, known)
-            compared |= {id(node.left), id(node.right)}
-    return frozenset(compared)
-
-
-def _check_choice(node: Compare, known: dict[str, Input]) -> None:
-    """Check that a word compared with a choice is one of its choices."""
-    for side, other in ((node.left, node.right), (node.right, node.left)):
-        if isinstance(side, Name) and isinstance(other, Constant) and isinstance(other.value, str):
-            choices = _input(side, known).choices
-            _require(other.value in choices, f"{side.name} has no such choice")
-
-
-def _kind(side: Constant | Name, known: dict[str, Input]) -> str:
-    """Give the type of one side of a comparison: bool, number or choice."""
-    if isinstance(side, Name):
-        return _input(side, known).type
-    if isinstance(side.value, bool):
-        return "bool"
-    return "choice" if isinstance(side.value, str) else "number"
-
-
-def _input(name: Name, known: dict[str, Input]) -> Input:
-    """Give the input behind a name."""
-    found = known.get(name.name)
-    if found is None:
-        message = f"unknown name {name.name}"
-        raise ExpressionError(message)
-    return found
-
-
-def _require(holds: bool, message: str) -> None:  # noqa: FBT001 - an assertion with a sentence
-    """Refuse the condition unless the check holds."""
-    if not holds:
-        raise ExpressionError(message)
+def _cards(file: ProtocolFile, known: Mapping[str, Card]) -> tuple[Card, ...]:
+    """Give the cards that the rules name."""
+    named = dict.fromkeys(key for rule in file.rules for key in rule.cards)
+    missing = sorted(named.keys() - known.keys())
+    if missing:
+        raise ProtocolError(f"{file.id}: unknown cards: {', '.join(missing)}")
+    return tuple(known[key] for key in named)

@@ -72,18 +72,20 @@ def _contribution(
     """Give the points of one item, or of the one_of group it belongs to.
 
     While the gates of a group are unknown its points lie in the hull of those that may still
-    be gated in. An item on its own may also be gated out, which gives 0.
+    be gated in. An item on its own may also be gated out, and any input may not apply: 0.
     """
     exclusive = entries[0].item.one_of is not None
     ranges: list[tuple[int, int]] = []
     inputs: set[str] = set()
     for entry in entries:
         gate = True if entry.when is None else evaluate(entry.when, values)
+        applies = True if entry.applies is None else evaluate(entry.applies, values)
         if gate is False:
             continue
-        ranges.append(_points(entry, values))
+        if applies is not False:
+            ranges.append(_points(entry, values))
         inputs |= _unknown_inputs(entry, values)
-        if gate is None and not exclusive:
+        if applies is not True or (gate is None and not exclusive):
             ranges.append((0, 0))
     low = min((points[0] for points in ranges), default=0)
     high = max((points[1] for points in ranges), default=0)
@@ -118,7 +120,10 @@ def _spread(item: Item) -> tuple[int, int]:
 
 def _unknown_inputs(entry: ParsedItem, values: Mapping[str, Value]) -> frozenset[str]:
     """Give the inputs that keep an item's points or gate open."""
-    keys = undetermined(entry.when, values) if entry.when is not None else frozenset()
+    gates = [gate for gate in (entry.when, entry.applies) if gate is not None]
+    keys = frozenset[str]().union(*(undetermined(gate, values) for gate in gates))
+    if entry.applies is not None and evaluate(entry.applies, values) is False:
+        return keys
     if entry.points_if is not None:
         return keys | undetermined(entry.points_if, values)
     key = entry.item.input
