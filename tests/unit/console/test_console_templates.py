@@ -64,7 +64,7 @@ def a_queue(page: str = "poste", complaint: str = "Douleur thoracique") -> views
 def a_question(**changes: object) -> views.Question:
     given: dict[str, object] = {
         "input": "grey_clammy",
-        "protocol": "chest-pain-phone-adult",
+        "protocol": "chest-pain-phone",
         "ask": "La peau est-elle grise, froide ou trempée de sueur ?",
         "kind": "bool",
         "acuity": "U0",
@@ -104,7 +104,7 @@ def a_triage() -> views.Triage:
             views.Reason(
                 acuity="U1",
                 why="Douleur thoracique présente et malaise.",
-                rule="chest-pain-phone-adult/pain-with-syncope",
+                rule="chest-pain-phone/pain-with-syncope",
                 sources=("Giroud M., Réanimation 2009;18:737",),
             ),
             views.Reason(
