@@ -131,7 +131,7 @@ async def test_a_bad_finding_gets_a_stable_code(live: Live) -> None:
 
 async def test_protocols_and_complaints_can_be_read(live: Live) -> None:
     lines = (await live.get(f"{API}/protocols")).json()
-    assert {"news2", "general-adult"} <= {one["id"] for one in lines}
+    assert {"news2", "iitt-adult"} <= {one["id"] for one in lines}
     assert (await live.get(f"{API}/protocols/news2")).json()["rules"]
     assert (await live.get(f"{API}/protocols/none")).status_code == 404
     assert (await live.get(f"{API}/complaints")).json()

@@ -94,6 +94,13 @@ class Centre:
             lambda tx: dossier.open_case(tx, who, EVALUATOR, command, keys=self.keys, key=key),
         )
 
+    async def later(self, minutes: float) -> None:
+        """Put the database's clock forward, from the real time."""
+        await self.admin.execute(
+            "create or replace function kernel.regul_now() returns timestamptz language sql volatile"
+            f" as $$ select clock_timestamp() + interval '{minutes} minutes' $$"
+        )
+
     async def adult(self, text: str | None = None, **known: Any) -> Case:
         """Open the case of a man of 40."""
         return await self.open(text, age_years=40.0, sex="M", **known)

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from triage.entitlement import priority_table, proposed_priority
+from triage.entitlement import fitting_priority, priority_table
 from triage.model import TRANSITIONS, State, sources
 
 STATES: tuple[State, ...] = get_args(State)
@@ -37,7 +37,7 @@ def test_nothing_follows_closed_and_nothing_returns_to_taken() -> None:
 
 
 def test_the_proposed_priority_of_a_level_is_the_first_allowed() -> None:
-    assert proposed_priority("U0") == "P0"
-    assert proposed_priority("U1") == "P1"
-    assert proposed_priority(None) == "P2"
+    assert fitting_priority("U0") == "P0"
+    assert fitting_priority("U1") == "P1"
+    assert fitting_priority(None) == "P2"
     assert set(priority_table().allowed) == {"U0", "U1", "U2", "U3", "U4", "U5"}

@@ -17,6 +17,7 @@ def waiting(
     worst: Acuity | None = "U3",
     proposed: Acuity | None = None,
     closed: bool = False,
+    said: Acuity | None = None,
 ) -> WaitingCase:
     return WaitingCase(
         case_id=UUID(int=number),
@@ -24,6 +25,7 @@ def waiting(
         worst=worst,
         proposed=proposed or assured,
         closed=closed,
+        said=said,
         opened_at=START + timedelta(minutes=number),
     )
 
@@ -37,6 +39,7 @@ cases = st.lists(
         worst=levels,
         proposed=levels,
         closed=st.booleans(),
+        said=st.sampled_from([None, "U0", "U1"]),
     ),
     unique_by=lambda case: case.case_id,
 )
@@ -80,6 +83,16 @@ def test_only_an_assured_u0_sounds(entries: list[WaitingCase]) -> None:
         assert ranked.sounds == (assured[ranked.case_id] == "U0")
 
 
+def test_a_human_said_p0_ranks_first_and_does_not_sound() -> None:
+    entries = [
+        waiting(1, assured="U1"),
+        waiting(2, assured="U4", said="U0"),
+        waiting(3, worst="U0"),
+    ]
+    assert order(entries) == [2, 1, 3]
+    assert not any(ranked.sounds for ranked in working_order(entries))
+
+
 @given(cases)
 def test_the_order_is_total_and_does_not_depend_on_arrival(entries: list[WaitingCase]) -> None:
     assert order(entries) == order(entries[::-1])
@@ -89,6 +102,6 @@ def test_the_order_is_total_and_does_not_depend_on_arrival(entries: list[Waiting
 
 @given(cases)
 def test_no_milder_case_stands_before_an_assured_vital_one(entries: list[WaitingCase]) -> None:
-    assured = {entry.case_id: entry.assured for entry in entries}
+    assured = {entry.case_id: entry.counts_as() for entry in entries}
     vital = [assured[ranked.case_id] in {"U0", "U1"} for ranked in working_order(entries)]
     assert vital == sorted(vital, reverse=True)
