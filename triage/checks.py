@@ -3,14 +3,15 @@
 Pure. Each problem is one sentence that names the place in the file.
 """
 
+import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from triage.assessment import Assessment, Observation
 from triage.engine import assess
-from triage.expression import evaluate, names
+from triage.expression import Compare, Constant, Expression, Value, evaluate, names, walk
 from triage.finding import PROFESSIONAL, Finding, refusal
 from triage.protocol import Example, Input, Item, ParsedScore, Protocol, Rule
 from triage.scoring import score
@@ -119,13 +120,27 @@ def _groups(parsed: ParsedScore, inputs: Mapping[str, Input]) -> Iterator[str]:
     for group in sorted({e.item.one_of for e in parsed.items if e.item.one_of is not None}):
         gates = [e.when for e in parsed.items if e.item.one_of == group and e.when is not None]
         keys = sorted(frozenset().union(*(names(gate) for gate in gates)))
-        if any(inputs[key].type != "bool" for key in keys):
-            yield f"group {group}: only bool inputs may gate it"
-            continue
-        for row in range(2 ** len(keys)):
-            values = {key: bool(row >> place & 1) for place, key in enumerate(keys)}
+        for row in itertools.product(*(_samples(inputs[key], gates) for key in keys)):
+            values = dict(zip(keys, row, strict=True))
             if [evaluate(gate, values) for gate in gates].count(True) != 1:
                 yield f"group {group}: not exactly one item for {values}"
+
+
+def _samples(entry: Input, gates: Sequence[Expression]) -> Sequence[Value]:
+    """Give every answer of an input that gates can tell apart: at and around each number."""
+    if entry.type == "bool":
+        return (False, True)
+    if entry.type == "choice":
+        return entry.choices
+    sides = (
+        side
+        for gate in gates
+        for node in walk(gate)
+        if isinstance(node, Compare) and entry.key in names(node)
+        for side in (node.left, node.right)
+    )
+    cuts = {float(side.value) for side in sides if isinstance(side, Constant)}
+    return sorted({cut + step for cut in cuts for step in (-0.5, 0.0, 0.5)})
 
 
 def _rules(protocol: Protocol) -> Iterator[str]:
