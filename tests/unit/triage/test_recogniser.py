@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from triage import library
 from triage.acuity import SCALE
 from triage.protocol import Text
-from triage.recogniser import normalise, shipped
+from triage.recogniser import Complaint, normalise, shipped
+from triage.words import vocabulary
 
 KTAS = Path(__file__).parents[4] / "shared" / "data" / "triage" / "ktas" / "dev.jsonl"
 R = shipped()
@@ -80,7 +81,7 @@ def test_no_text_has_no_default_and_an_unknown_text_a_cautious_one() -> None:
     assert R.recognise("").default_acuity is None
     unknown = R.recognise("xqzt wvbn")
     assert unknown.complaint is None
-    assert unknown.default_acuity == "U3"
+    assert unknown.default_acuity == "U2"
 
 
 def test_the_default_is_the_most_severe_of_all_matches() -> None:
@@ -102,23 +103,10 @@ def test_the_data_file_speaks_of_declared_inputs_in_both_languages() -> None:
     assert len({complaint.code for complaint in R.complaints()}) == len(R.complaints())
 
 
-def test_every_complaint_of_a_protocol_is_known_with_a_default_no_milder() -> None:
+def test_every_complaint_of_a_protocol_is_known() -> None:
     for protocol in library.load().protocols:
         for code in protocol.file.complaints:
-            complaint = R.complaint(code)
-            assert complaint is not None
-            assert complaint.default_acuity == protocol.file.default_acuity
-
-
-@pytest.mark.parametrize("complaint", R.complaints(), ids=lambda entry: entry.code)
-def test_every_term_recognises_its_own_complaint(complaint: object) -> None:
-    from triage.recogniser import Complaint
-
-    assert isinstance(complaint, Complaint)
-    for term in complaint.terms:
-        spoken = term.replace("*", "")
-        found = [match.code for match in R.recognise(spoken).matches]
-        assert found, spoken
+            assert R.complaint(code) is not None, (protocol.file.id, code)
 
 
 def test_normalise_drops_accents_and_ligatures() -> None:
@@ -168,3 +156,19 @@ def test_somebody_who_breathes_is_no_cardiac_arrest(text: str) -> None:
 
 def test_marks_alone_state_nothing() -> None:
     assert R.recognise(" ... ?!").default_acuity is None
+
+
+def _spoken(term: str) -> str:
+    """Say a term of the data file as somebody might type it."""
+    classes = vocabulary().classes
+    words = (classes[word][0] if word.isupper() else word for word in term.strip("=~ ?").split())
+    return " ".join(words).replace("*", "")
+
+
+@pytest.mark.parametrize("complaint", R.complaints(), ids=lambda entry: entry.code)
+def test_every_term_recognises_its_own_complaint(complaint: Complaint) -> None:
+    for term in complaint.terms:
+        got = R.recognise(_spoken(term))
+        found = {match.code for match in (*got.matches, *got.suggestions)}
+        longer = any(match.default_acuity <= complaint.default_acuity for match in got.matches)
+        assert complaint.code in found or longer, (term, found)
