@@ -15,6 +15,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 _GOAL: Final = re.compile(r"^(<=|>=|<|>|==|=)\s*(-?\d+(?:\.\d+)?)$")
+_FRACTIONS: Final = frozenset({"share", "kappa"})
+"""Units of values between 0 and 1: shown with three digits."""
 _SHOWN: Final = ("name", "value", "unit", "low", "high", "goal", "met")
 
 
@@ -160,13 +162,14 @@ def show(report: Report, *, json: bool) -> None:
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
+    digits = 3 if figure.unit in _FRACTIONS else 1
     values = (getattr(figure, name) for name in _SHOWN)
-    return tuple(_text(value) for value in values)
+    return tuple(_text(value, digits) for value in values)
 
 
-def _text(value: object) -> str:
+def _text(value: object, digits: int) -> str:
     if value is UNSET:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.1f}" if isinstance(value, float) else str(value)
+    return f"{value:,.{digits}f}" if isinstance(value, float) else str(value)
