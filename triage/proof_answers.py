@@ -200,7 +200,12 @@ class Sheet:
         up, down = _below(self.circuit, first, second), _below(self.circuit, second, first)
         if direction == "away" and normal is not None and first.ladder is not None:
             low, high = (first.ladder.position(float(end)) for end in normal)
-            return either([both([up, -first.at_most(low - 1)]), both([down, first.at_most(high)])])
+            return either(
+                [
+                    both([up, -first.at_most(low - 1), -second.at_most(high)]),
+                    both([down, first.at_most(high), second.at_most(low - 1)]),
+                ]
+            )
         return {"up": up, "down": down}.get(direction, FALSE)
 
 
