@@ -1,7 +1,7 @@
 """Routes of the directory under /api/v1: care services, and the slots of a schedule."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from directory import offers, publication, service
 from directory.model import Interval, Modality, SlotKind, Visibility
 from directory.offers import CareServiceView
+from directory.recurrence import Absence, Recurring
 from directory.service import Withdrawn
 from directory.store import DiaryView, Published, SlotView
 from kernel import errors
@@ -44,13 +45,45 @@ class SlotInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     capacity: Annotated[int, msgspec.Meta(ge=1, le=200)] = 1
 
 
+class RecurringInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A session that comes back, by the clock of the place.
+
+    Attributes:
+        first: Local start of the first session, without an offset.
+        minutes: Length of one slot.
+        places: Slots that follow one another in a session.
+        rule: RFC 5545, such as `FREQ=WEEKLY;BYDAY=MO,TH`; a single session without it.
+        but_on: Local days on which it does not take place.
+    """
+
+    key: ShortText
+    first: Annotated[datetime, msgspec.Meta(tz=False)]
+    minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)]
+    places: Annotated[int, msgspec.Meta(ge=1, le=200)] = 1
+    rule: ShortText | None = None
+    but_on: Annotated[tuple[date, ...], msgspec.Meta(max_length=_MOST)] = ()
+    kind: SlotKind = SlotKind.SLOT
+    modality: Modality = Modality.OFFICE
+    visibility: Visibility = Visibility.PUBLIC
+    capacity: Annotated[int, msgspec.Meta(ge=1, le=200)] = 1
+
+
+class AbsenceInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Local days without any recurring session, both included."""
+
+    since: date
+    until: date
+
+
 class Publication(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A publisher's word on one window of a schedule; slots it does not name are withdrawn."""
+    """A publisher's word on one window of a schedule; what it does not name is withdrawn."""
 
     starts_at: UtcTime
     ends_at: UtcTime
     sequence: Sequence64
     slots: Annotated[tuple[SlotInput, ...], msgspec.Meta(max_length=publication.LARGEST)]
+    recurring: Annotated[tuple[RecurringInput, ...], msgspec.Meta(max_length=_MOST)] = ()
+    absences: Annotated[tuple[AbsenceInput, ...], msgspec.Meta(max_length=_MOST)] = ()
 
 
 class CareServicePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +207,8 @@ async def publish_slots(
         window=_window(data.starts_at, data.ends_at),
         sequence=data.sequence,
         slots=tuple(map(_slot, data.slots, range(len(data.slots)))),
+        recurring=tuple(map(_recurring, data.recurring)),
+        absences=tuple(Absence(since=one.since, until=one.until) for one in data.absences),
     )
     return await edge.run(lambda tx: service.publish(tx, edge.actor, command))
 
@@ -194,6 +229,21 @@ def _slot(given: SlotInput, index: int) -> publication.PublishedSlot:
         key=given.key,
         start=utc(given.starts_at, f"slots[{index}].starts_at"),
         end=utc(given.ends_at, f"slots[{index}].ends_at"),
+        kind=given.kind,
+        modality=given.modality,
+        visibility=given.visibility,
+        capacity=given.capacity,
+    )
+
+
+def _recurring(given: RecurringInput) -> Recurring:
+    return Recurring(
+        key=given.key,
+        first=given.first,
+        minutes=given.minutes,
+        places=given.places,
+        rule=given.rule,
+        but_on=frozenset(given.but_on),
         kind=given.kind,
         modality=given.modality,
         visibility=given.visibility,

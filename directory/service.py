@@ -7,13 +7,15 @@ goes out in `slot.displaced`, which the routing room turns into an owned task.
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from directory import codes, offers, publication, seats, store
+from directory import codes, offers, publication, recurrence, seats, store
 from directory.consent import Audience
 from directory.model import Interval, SlotId
 from directory.publication import PublishedSlot
+from directory.recurrence import Absence, Recurring
 from directory.store import Diary, DiaryView, Published, SlotView
 from events import outbox
 from events.catalogue import AvailabilityPublished, SlotDisplaced
@@ -27,15 +29,19 @@ class Publish(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         window: The stretch of time it speaks for: stored slots that start in it and are not in
-            `slots` are withdrawn.
+            published now are withdrawn.
         sequence: Higher than that of any earlier publication of the schedule.
-        slots: Every slot that starts in the window.
+        slots: Every single slot that starts in the window.
+        recurring: Sessions that come back, by the clock of the place.
+        absences: Local days on which no recurring session takes place.
     """
 
     schedule_id: UUID
     window: Interval
     sequence: int
-    slots: tuple[PublishedSlot, ...]
+    slots: tuple[PublishedSlot, ...] = ()
+    recurring: tuple[Recurring, ...] = ()
+    absences: tuple[Absence, ...] = ()
 
 
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,19 +78,23 @@ async def publish(tx: Tx, actor: Actor, command: Publish) -> Published:
     Raises:
         kernel.errors.Missing: `schedule_missing`.
         kernel.errors.Forbidden: `action_not_allowed`, `other_organisation`.
-        kernel.errors.Invalid: The publication contradicts itself (`publication.check`).
+        kernel.errors.Invalid: The publication contradicts itself (`publication.check`), or a
+            session cannot come back like that (`recurrence.expand`).
         kernel.errors.Conflict: `sequence_not_newer`, with the `current` one; nothing changed.
     """
     require(actor, "schedule.publish")
     diary = await _diary(tx, command.schedule_id)
     require(actor, "schedule.publish", organisation_id=diary.organisation_id)
-    publication.check(command.window, command.slots)
-    digest = publication.digest(command.window, command.slots)
+    slots = command.slots + recurrence.expand(
+        command.recurring, command.absences, command.window, ZoneInfo(diary.zone)
+    )
+    publication.check(command.window, slots)
+    digest = publication.digest(command.window, slots)
     moment = await store.advance(tx, command.schedule_id, command.sequence)
     if moment is None:
         return await _published_before(tx, command, digest)
     stored = await store.slots_in_window(tx, command.schedule_id, command.window)
-    change = publication.diff(stored, command.slots, moment)
+    change = publication.diff(stored, slots, moment)
     count, displaced = await seats.withdraw_slots(tx, change.withdrawn)
     squeezed = await seats.resize_slots(tx, change.resized)
     await seats.insert_slots(tx, command.schedule_id, change.added)
@@ -92,7 +102,7 @@ async def publish(tx: Tx, actor: Actor, command: Publish) -> Published:
         schedule_id=diary.schedule.id,
         sequence=command.sequence,
         as_of=moment,
-        slots=len(command.slots),
+        slots=len(slots),
         added=len(change.added),
         changed=len(change.resized),
         withdrawn=count,

@@ -34,12 +34,14 @@ class Diary(msgspec.Struct, frozen=True, kw_only=True):
         organisation_id: Who publishes it.
         location_id: Where its slots take place.
         territory_id: The centre's territory there.
+        zone: IANA zone whose clock the place follows.
     """
 
     schedule: Schedule
     organisation_id: OrganisationId
     location_id: LocationId
     territory_id: UUID
+    zone: str
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,12 +255,13 @@ def _diary(row: asyncpg.Record) -> Diary:
         organisation_id=row["organisation_id"],
         location_id=row["location_id"],
         territory_id=row["territory_id"],
+        zone=row["zone"],
     )
 
 
 SELECT_DIARY: Final = """
 select s.id, s.care_service_id, s.ownership, s.source, s.sequence, s.as_of, s.paused,
-    s.release_before_s, c.organisation_id, c.location_id, l.territory_id
+    s.release_before_s, c.organisation_id, c.location_id, l.territory_id, l.zone
 from directory.schedule s
     join directory.care_service c on c.id = s.care_service_id
     join directory.location l on l.id = c.location_id

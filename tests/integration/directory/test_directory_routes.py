@@ -1,8 +1,10 @@
 """The directory over HTTP: shapes, refusals with stable codes, never a 500."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -191,3 +193,58 @@ async def test_care_services_are_listed_and_read(client: Client, world: Any) -> 
     read = await client.get(f"/api/v1/care-services/{one['id']}")
     assert read.json()["schedules"] == [str(world.schedule_id)]
     assert set(CareServicePage.__struct_fields__) == set(listed.json())
+
+
+def session(world: Any, **values: Any) -> dict[str, Any]:
+    first = world.window.start.astimezone(ZoneInfo("Europe/Paris")).replace(tzinfo=None, hour=9)
+    return {
+        "key": "morning",
+        "first": first.replace(minute=0, second=0, microsecond=0).isoformat(),
+        "minutes": 15,
+        "places": 4,
+        "rule": "FREQ=DAILY",
+        **values,
+    }
+
+
+async def test_a_session_that_comes_back_is_published_by_the_clock_of_the_place(
+    client: Client, world: Any
+) -> None:
+    whole = body(world) | {"recurring": [session(world)]}
+    put = await client.put(path(world), json=whole)
+    assert put.status_code == 200, put.text
+    days = put.json()["added"] // 4
+    assert days >= 1
+    again = await client.put(path(world), json=whole)
+    assert again.json() == put.json()
+    window = {key: whole[key] for key in ("starts_at", "ends_at")}
+    found = (await client.get(path(world), params=window)).json()["slots"]
+    paris = ZoneInfo("Europe/Paris")
+    starts = [datetime.fromisoformat(one["starts_at"]).astimezone(paris) for one in found]
+    assert {f"{start:%H:%M}" for start in starts} == {"09:00", "09:15", "09:30", "09:45"}
+
+    away = {"since": starts[0].date().isoformat(), "until": starts[-1].date().isoformat()}
+    gone = await client.put(path(world), json=whole | {"absences": [away], "sequence": 99})
+    assert gone.json()["withdrawn"] == put.json()["added"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ({"rule": "FREQ=SECONDLY"}, 422, "recurrence_rule"),
+        ({"rule": "a\x00b"}, 400, None),
+        ({"first": "1990-01-01T09:00:00"}, 422, "recurrence_too_far"),
+        ({"first": "9999-12-31T23:59:00"}, 422, "recurrence_too_far"),
+        ({"first": "2026-03-02T09:00:00+01:00"}, 400, None),
+        ({"minutes": 1440, "places": 200}, 422, "recurrence_too_long"),
+        ({"places": 0}, 400, None),
+        ({"but_on": ["never"]}, 400, None),
+    ],
+)
+async def test_a_session_that_cannot_come_back_is_a_problem_never_a_500(
+    client: Client, world: Any, change: dict[str, Any], status: int, code: str | None
+) -> None:
+    whole = body(world) | {"recurring": [session(world, **change)]}
+    refused = await client.put(path(world), json=whole)
+    assert refused.status_code == status, refused.text
+    assert code in {None, refused.json()["code"]}
