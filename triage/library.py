@@ -14,7 +14,7 @@ PROTOCOLS_DIRECTORY: Final = Path(__file__).parent / "protocols"
 CARDS_FILE: Final = Path(__file__).with_name("cards.toml")
 
 _ORDER: Final = {"complaint": 1, "general": 2, "score": 3}
-"""Which protocols ask first among equals; one for everyone comes before all of them."""
+"""Which protocols ask first among equals; a general one for everyone comes before them."""
 
 
 class CardsFile(Strict, frozen=True, kw_only=True):
@@ -99,7 +99,8 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
 def _asking_order(protocol: Protocol) -> tuple[int, str]:
     """Give the sort key of a chosen protocol."""
     file = protocol.file
-    return (0 if file.population.everyone else _ORDER[file.kind], file.id)
+    first = file.kind == "general" and file.population.everyone
+    return (0 if first else _ORDER[file.kind], file.id)
 
 
 def load(directory: Path = PROTOCOLS_DIRECTORY, cards: Path = CARDS_FILE) -> Library:

@@ -31,7 +31,7 @@ from triage.assessment import (
 )
 from triage.expression import Expression, Truth, Value, evaluate, undetermined
 from triage.finding import Finding, ObserverContext
-from triage.protocol import MAX_ITEM_SUFFIX, Advice, Card, Input, ParsedRule, Protocol, Text
+from triage.protocol import MAX_ITEM_SUFFIX, Advice, Card, Input, ParsedRule, Protocol, Rule, Text
 from triage.scoring import ScoreResult, score
 
 SEMANTICS: Final = 2
@@ -319,30 +319,32 @@ def _assumptions(
 
 
 def _advice(evaluations: tuple[_Evaluation, ...]) -> tuple[Advice, ...]:
-    """Give the words that fired rules name, each once."""
+    """Give the words that fired rules name, those of the most severe rules first."""
     named = (
         entry
-        for evaluation in evaluations
-        for verdict in evaluation.verdicts
-        if verdict.fires
-        for entry in evaluation.protocol.file.advice
-        if entry.id in verdict.parsed.rule.advice
+        for protocol, rule in _fired_rules(evaluations)
+        for entry in protocol.file.advice
+        if entry.id in rule.advice
     )
     return tuple(dict.fromkeys(named))
 
 
 def _cards(evaluations: tuple[_Evaluation, ...]) -> tuple[Card, ...]:
     """Give the cards that fired rules name, those of the most severe rules first."""
-    fired = [(e.protocol, v) for e in evaluations for v in e.verdicts if v.fires]
-    fired.sort(key=lambda pair: pair[1].counts_as)
     named = (
         card
-        for protocol, verdict in fired
-        for key in verdict.parsed.rule.cards
+        for protocol, rule in _fired_rules(evaluations)
+        for key in rule.cards
         for card in protocol.cards
         if card.id == key
     )
     return tuple(dict.fromkeys(named))
+
+
+def _fired_rules(evaluations: tuple[_Evaluation, ...]) -> list[tuple[Protocol, Rule]]:
+    """Give the rules that fired with their protocols, the most severe first."""
+    fired = [(e.protocol, v.parsed.rule) for e in evaluations for v in e.verdicts if v.fires]
+    return sorted(fired, key=lambda pair: pair[1].acuity)
 
 
 def _reference(protocol: Protocol) -> ProtocolReference:
