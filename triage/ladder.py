@@ -104,18 +104,29 @@ def _bounds(entry: Input) -> Iterator[float]:
         yield from map(float, normal or ())
 
 
-def trees(protocol: Protocol) -> Iterator[Expression]:
-    """Yield every condition of a protocol, rewritten for applicability."""
+def trees(protocol: Protocol, *, directions: bool = True) -> Iterator[Expression]:
+    """Yield every condition of a protocol, rewritten for applicability.
+
+    Args:
+        protocol: The readable protocol.
+        directions: Also those that say which way an input is worse.
+    """
     yield protocol.gate
     yield from (parsed.when for parsed in protocol.rules)
     for entry in protocol.inputs:
         yield from (tree for tree in (entry.applies,) if tree is not None)
-        yield from (tree for tree, _ in entry.worse_if)
+        if directions:
+            yield from (tree for tree, _ in entry.worse_if)
     for item in itertools.chain.from_iterable(score.items for score in protocol.scores):
         yield from (t for t in (item.when, item.applies, item.points_if) if t is not None)
 
 
-def comparisons(protocol: Protocol) -> Iterator[Compare]:
-    """Yield every comparison in every condition of a protocol."""
-    for tree in trees(protocol):
+def comparisons(protocol: Protocol, *, directions: bool = True) -> Iterator[Compare]:
+    """Yield every comparison in every condition of a protocol.
+
+    Args:
+        protocol: The readable protocol.
+        directions: Also in those that say which way an input is worse.
+    """
+    for tree in trees(protocol, directions=directions):
         yield from (node for node in walk(tree) if isinstance(node, Compare))

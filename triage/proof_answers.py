@@ -140,9 +140,9 @@ class Sheet:
         ladder = entry.ladder
         if ladder is None:
             return 0.0
-        if entry.upto and abs(entry.upto[0]) not in values:
+        if entry.upto and all(abs(step) not in {TRUE, *values} for step in entry.upto):
             return (entry.input.normal or entry.input.range or (0.0, 0.0))[0]
-        above = sum(not values[literal] for literal in entry.upto)
+        above = sum(not self._value(step, values, missing=True) for step in entry.upto)
         return ladder.number(ladder.low + above)
 
     def remarks(self, answers: Mapping[str, Answered]) -> Iterator[tuple[Lit, int]]:

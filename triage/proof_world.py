@@ -41,6 +41,7 @@ class World:
         gate: Whether the protocol is for this patient.
         applies: For each input, whether it applies.
         outcomes: The rules.
+        spans: Each score and its largest item: at least for certain, perhaps, waiting.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class World:
         self._changed = {
             key for key in answers if like is None or like.answers[key] is not answers[key]
         }
-        self._spans: dict[str, _Ends] = {}
+        self.spans: dict[str, _Ends] = {}
         self._strangers: dict[Expression, Lit] = {} if like is None else like._strangers  # noqa: SLF001
         self.mentions: dict[int, frozenset[str]] = {} if like is None else like.mentions
         gate = like.gate if like and self._same(protocol.gate) else None
@@ -95,7 +96,7 @@ class World:
         ]
         inputs = {item.item.input for item in parsed.items}
         if self._like and inputs.isdisjoint(self._changed) and all(map(self._same, trees)):
-            self._spans |= {key: self._like._spans[key] for key in keys}  # noqa: SLF001
+            self.spans |= {key: self._like.spans[key] for key in keys}
             return
         self._changed |= set(keys)
         groups: dict[str, list[ParsedItem]] = {}
@@ -106,12 +107,12 @@ class World:
         ends = ([span.low for span in spans], [span.high for span in spans])
         lows, highs = ([term for end in side for term in end.terms()] for side in ends)
         at_least, either = self.circuit.at_least, self.circuit.either
-        self._spans[keys[0]] = (
+        self.spans[keys[0]] = (
             lambda bound: at_least(lows, bound),
             lambda bound: at_least(highs, bound),
             waits,
         )
-        self._spans[keys[1]] = (
+        self.spans[keys[1]] = (
             lambda bound: either(end.at_least(bound) for end in ends[0]),
             lambda bound: either(end.at_least(bound) for end in ends[1]),
             waits,
@@ -184,7 +185,7 @@ class World:
         """Tell whether an atom names an input of another protocol, as `worse_if` may."""
         sides = (tree.left, tree.right) if isinstance(tree, Compare) else (tree,)
         keys = {side.name for side in sides if isinstance(side, Name)}
-        return not keys <= self.answers.keys() | self._spans.keys()
+        return not keys <= self.answers.keys() | self.spans.keys()
 
     def _stranger(self, atom: Expression) -> Tri:
         """Give an atom about what this protocol never asks: either way, the same in all worlds."""
@@ -199,7 +200,7 @@ class World:
     def _compare(self, node: Compare) -> Tri:
         """Encode a comparison of inputs, scores and constants."""
         sides = [node.left, node.right]
-        if any(isinstance(side, Name) and side.name in self._spans for side in sides):
+        if any(isinstance(side, Name) and side.name in self.spans for side in sides):
             return self._compare_score(node)
         if all(isinstance(side, Constant) for side in sides):
             raise ProofError("a comparison of two constants")
@@ -265,7 +266,7 @@ class World:
             op = turned.get(node.op, node.op)  # type: ignore[assignment]
         if not isinstance(left, Name) or not isinstance(right, Constant):
             raise ProofError("a score is compared with a number only")
-        low, high, waits = self._spans[left.name]
+        low, high, waits = self.spans[left.name]
         number = float(right.value)
         up, down = math.ceil(number), math.floor(number) + 1
         both = self.circuit.both
