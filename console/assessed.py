@@ -7,65 +7,114 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from console import views
+import msgspec
+
+from console import traced, triage_views, views
 from console.catalogue import Words
+from console.traced import answer, asked, choice, reason, told
 from triage.acuity import SCALE, Acuity
-from triage.assessment import Assessment, FiredRule, HeldRule
-from triage.finding import Finding
+from triage.assessment import Assessment
+from triage.findings import RecordedFinding
 from triage.library import Library
-from triage.protocol import Input, Text
+from triage.plausibility import ToConfirm
+from triage.protocol import Input
+from triage.standing import Standing
 
 _REASONS: Final = 6
 """Most reasons on screen; the trace keeps all."""
 
 
-def told(text: Text, words: Words) -> str:
-    """Give a sentence of a protocol in the reader's language."""
-    return text.fr if words.language == "fr" else text.en
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of a case to show its assessment.
 
-
-def view(
-    case_id: UUID,
-    assessment: Assessment,
-    findings: Sequence[Finding],
-    library: Library,
-    words: Words,
-    *,
-    editable: bool,
-) -> views.Triage:
-    """Show an assessment.
-
-    Args:
-        case_id: Of which case.
-        assessment: What the engine says.
+    Attributes:
+        result: What the engine says.
+        standing: The levels in force.
         findings: What was recorded.
-        library: Wording of the questions and sources of the rules.
-        words: The reader's.
+        to_confirm: Odd values that were set aside.
+        lower: The milder level that waits.
+        physician: Why a physician is required, as codes.
         editable: Answers may still be given by this reader.
     """
-    asked = assessment.next_question
-    question = None if asked is None else _question(library, asked.input, asked.acuity, words)
-    known = {finding.input for finding in findings}
-    sure, maybe = interval(assessment.assured, assessment.worst)
-    return views.Triage(
-        case_id=case_id,
-        assured=assessment.assured,
-        worst=assessment.worst,
-        proposed=assessment.proposed,
+
+    case_id: UUID
+    result: Assessment
+    standing: Standing
+    findings: tuple[RecordedFinding, ...] = ()
+    to_confirm: tuple[ToConfirm, ...] = ()
+    lower: triage_views.Lower | None = None
+    physician: tuple[str, ...] = ()
+    editable: bool = True
+
+
+def view(seen: Seen, library: Library, words: Words) -> triage_views.Triage:
+    """Show an assessment and the levels in force.
+
+    Args:
+        seen: The case as read.
+        library: Wording of the questions and sources of the rules.
+        words: The reader's.
+    """
+    assessment, standing = seen.result, seen.standing
+    first = assessment.next_question
+    question = None if first is None else _question(library, first.input, first.acuity, words)
+    known = {finding.input for finding in seen.findings}
+    sure, maybe = interval(standing.assured, standing.worst)
+    return triage_views.Triage(
+        case_id=seen.case_id,
+        assured=standing.assured,
+        worst=standing.worst,
+        proposed=standing.proposed,
         closed=assessment.closed,
-        physician_required=assessment.physician_required,
+        physician_required=bool(seen.physician),
+        physician=seen.physician,
         sure=sure,
         maybe=maybe,
         question=question,
         others=tuple(
-            _others(assessment, library, words, known | ({asked.input} if asked else set()))
+            _others(assessment, library, words, known | ({first.input} if first else set()))
         ),
-        answers=tuple(_answers(findings, library, words)),
+        answers=tuple(_answers(seen.findings, library, words)),
         reasons=_reasons(assessment, library, words),
         protocols=tuple(_protocols(assessment, library, words)),
         draft=any(one.status == "draft" for one in assessment.protocols),
         advice=tuple(told(one.text, words) for one in assessment.advice),
-        editable=editable,
+        cards=tuple(_cards(assessment, words)),
+        editable=seen.editable,
+        lower=seen.lower,
+        expired=tuple(_expired(seen.findings, library, words)),
+        odd=tuple(_odd(one, library, words) for one in seen.to_confirm),
+        trace=traced.view(assessment, library, words),
+    )
+
+
+def _cards(assessment: Assessment, words: Words) -> Iterable[triage_views.Card]:
+    for card in assessment.cards:
+        yield triage_views.Card(
+            title=told(card.title, words), steps=tuple(told(step, words) for step in card.steps)
+        )
+
+
+def _expired(
+    findings: Sequence[RecordedFinding], library: Library, words: Words
+) -> Iterable[triage_views.Question]:
+    """Give the answers that are too old as questions: they are asked again."""
+    for finding in findings:
+        if finding.expired:
+            found = _question(library, finding.input, None, words)
+            if found is not None:
+                yield found
+
+
+def _odd(one: ToConfirm, library: Library, words: Words) -> triage_views.Odd:
+    entry = library.input(one.input)
+    low, high = one.plausible
+    return triage_views.Odd(
+        input=one.input,
+        ask=asked(library, one.input, words),
+        value=f"{one.value:g}",
+        text=answer(entry, one.value, words),
+        usual=f"{low:g}\u2013{high:g}",
     )
 
 
@@ -95,13 +144,13 @@ def _entry(library: Library, key: str) -> Input | None:
 
 def _question(
     library: Library, key: str, acuity: Acuity | None, words: Words
-) -> views.Question | None:
+) -> triage_views.Question | None:
     entry = _entry(library, key)
     if entry is None:
         return None
     low, high = entry.range or (None, None)
     unit = entry.unit or ""
-    return views.Question(
+    return triage_views.Question(
         input=entry.key,
         protocol="",
         ask=told(entry.ask, words),
@@ -116,15 +165,9 @@ def _question(
     )
 
 
-def choice(key: str, code: str, words: Words) -> str:
-    """Give the label of a choice; its code when the catalogues have none yet."""
-    own = f"choice.{key}.{code}"
-    return words.t(own) if words.has(own) else words.code("choice", code)
-
-
 def _others(
     assessment: Assessment, library: Library, words: Words, apart: set[str]
-) -> Iterable[views.Question]:
+) -> Iterable[triage_views.Question]:
     levels: dict[str, Acuity] = {}
     for rule in sorted(assessment.trace.possible, key=lambda one: one.acuity):
         for key in rule.open_inputs:
@@ -137,52 +180,34 @@ def _others(
                 yield found
 
 
-def _answers(findings: Sequence[Finding], library: Library, words: Words) -> Iterable[views.Answer]:
+def _answers(
+    findings: Sequence[RecordedFinding], library: Library, words: Words
+) -> Iterable[triage_views.Answer]:
     for finding in findings:
         entry = _entry(library, finding.input)
         if entry is None:
             continue
-        yield views.Answer(
+        missing = finding.unanswerable
+        text = "" if finding.value is None else answer(entry, finding.value, words)
+        yield triage_views.Answer(
             input=finding.input,
             ask=told(entry.ask, words),
-            text=_answer(entry, finding, words),
-            unanswerable=finding.unanswerable is not None,
+            text=text if missing is None else words.code("unanswerable", missing),
+            unanswerable=missing is not None,
+            again=_question(library, finding.input, None, words),
+            expired=finding.expired,
         )
 
 
-def _answer(entry: Input, finding: Finding, words: Words) -> str:
-    value = finding.value
-    if finding.unanswerable is not None:
-        return words.code("unanswerable", finding.unanswerable)
-    if isinstance(value, bool):
-        return words.t("answer.yes" if value else "answer.no")
-    if isinstance(value, str):
-        return choice(entry.key, value, words)
-    unit = words.code("unit", entry.unit) if entry.unit else ""
-    return f"{value:g}\u00a0{unit}".strip()
-
-
-def _reasons(assessment: Assessment, library: Library, words: Words) -> tuple[views.Reason, ...]:
+def _reasons(
+    assessment: Assessment, library: Library, words: Words
+) -> tuple[triage_views.Reason, ...]:
     trace = assessment.trace
     fired = sorted(trace.fired, key=lambda one: one.acuity)
     held = sorted(trace.held, key=lambda one: one.acuity)
-    shown: list[views.Reason] = [_reason(one, library, words, held=False) for one in fired]
-    shown += [_reason(one, library, words, held=True) for one in held]
+    shown: list[triage_views.Reason] = [reason(one, library, words, held=False) for one in fired]
+    shown += [reason(one, library, words, held=True) for one in held]
     return tuple(shown[:_REASONS])
-
-
-def _reason(
-    rule: FiredRule | HeldRule, library: Library, words: Words, *, held: bool
-) -> views.Reason:
-    protocol = library.get(rule.protocol)
-    cited = protocol.file.citations if protocol is not None else ()
-    return views.Reason(
-        acuity=rule.acuity,
-        why=told(rule.why, words),
-        rule=f"{rule.protocol} / {rule.rule}",
-        sources=tuple(one.text for one in cited if one.id in rule.cites),
-        held=held,
-    )
 
 
 def _protocols(assessment: Assessment, library: Library, words: Words) -> Iterable[str]:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from console import assessed, people, views
+from console import assessed, people, triage_views, views
+from console.assessed import Seen
 from console.catalogue import Words
 from kernel import identity
 from kernel.actor import Actor, may
@@ -13,8 +14,9 @@ from kernel.database import Tx
 from kernel.edge import Edge
 from triage import dossier, entitlement
 from triage.dossier import CaseView
-from triage.finding import Finding
 from triage.library import Library
+from triage.model import Callback
+from triage.standing import Standing
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +30,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     file: CaseView
     labels: Mapping[UUID, str]
     dossier: views.Dossier
-    triage: views.Triage
+    triage: triage_views.Triage
 
 
 async def read(tx: Tx, edge: Edge, case_id: UUID, words: Words, library: Library) -> Shown:
@@ -47,6 +49,7 @@ async def read(tx: Tx, edge: Edge, case_id: UUID, words: Words, library: Library
     file = await dossier.view(tx, edge.actor, case_id, edge.keys)
     staff = {file.case.responsible_actor_id, file.case.taken_by, file.case.opened_by}
     staff |= {one.decided_by for one in file.dispositions} | {one.received_by for one in file.calls}
+    staff |= {one.confirmed_by for one in file.confirmations}
     labels = await identity.labels(tx, [one for one in staff if one is not None])
     return Shown(
         file=file,
@@ -56,7 +59,7 @@ async def read(tx: Tx, edge: Edge, case_id: UUID, words: Words, library: Library
     )
 
 
-def triage(file: CaseView, actor: Actor, library: Library, words: Words) -> views.Triage:
+def triage(file: CaseView, actor: Actor, library: Library, words: Words) -> triage_views.Triage:
     """Show the live assessment of a case.
 
     Args:
@@ -66,15 +69,65 @@ def triage(file: CaseView, actor: Actor, library: Library, words: Words) -> view
         words: The reader's.
     """
     if file.assessment is None:
-        return views.Triage(case_id=file.id, editable=False)
-    findings = [
-        Finding(input=one.input, value=one.value, unanswerable=one.unanswerable)
-        for one in file.findings
-    ]
-    editable = file.case.state != "closed" and may(actor, "finding.record")
-    return assessed.view(
-        file.id, file.assessment.result, findings, library, words, editable=editable
+        return triage_views.Triage(case_id=file.id, editable=False)
+    case = file.case
+    seen = Seen(
+        case_id=file.id,
+        result=file.assessment.result,
+        standing=Standing(
+            assured=case.acuity_assured, worst=case.acuity_worst, proposed=case.acuity_proposed
+        ),
+        findings=file.findings,
+        to_confirm=file.assessment.to_confirm,
+        lower=lower(file, actor),
+        physician=case.physician_reasons,
+        editable=case.state != "closed" and may(actor, "finding.record"),
     )
+    return assessed.view(seen, library, words)
+
+
+def lower(file: CaseView, actor: Actor) -> triage_views.Lower | None:
+    """Show the milder level that waits, and whether this reader may confirm it.
+
+    Args:
+        file: As read.
+        actor: Who reads.
+    """
+    case, waits = file.case, file.case.lower
+    if waits is None or case.state == "closed":
+        return None
+    refusal = entitlement.confirmation_refusal(actor.role, case, has_reason=True)
+    assured_falls = waits.assured != case.acuity_assured
+    return triage_views.Lower(
+        assessment_id=waits.assessment_id,
+        standing=case.acuity_assured if assured_falls else case.acuity_proposed,
+        said=waits.assured if assured_falls else waits.proposed,
+        allowed=refusal is None and may(actor, "acuity.confirm"),
+        repeated=case.previous_case_id is not None and not assured_falls,
+    )
+
+
+def recall(file: CaseView, actor: Actor) -> views.Recall | None:
+    """Show the call that a waiting patient is owed.
+
+    Args:
+        file: As read.
+        actor: Who reads; answers it only with the right to settle callbacks.
+    """
+    case = file.case
+    owed = next((one for one in file.callbacks if _is_live_recall(one)), None)
+    if case.recall_due_at is None or owed is None:
+        return None
+    return views.Recall(
+        due_at=case.recall_due_at,
+        overdue=case.recall_overdue,
+        attempts=owed.attempts,
+        callback_id=owed.id if may(actor, "callback.settle") else None,
+    )
+
+
+def _is_live_recall(callback: Callback) -> bool:
+    return callback.reason == "recall" and callback.state == "due"
 
 
 def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words) -> views.Dossier:
@@ -118,6 +171,9 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
         and bool(file.dispositions)
         and entitlement.closing_refusal(actor.role, case) is None,
         timeline=timeline(file, labels, words),
+        calls=case.calls_96h,
+        previous=case.previous_case_id,
+        recall=recall(file, actor),
         reflex=open_
         and case.decided_at is None
         and may(actor, "dispatch.reflex")
@@ -162,5 +218,18 @@ def timeline(file: CaseView, labels: Mapping[UUID, str], words: Words) -> tuple[
             who=labels.get(one.decided_by, ""),
         )
         for one in file.dispositions
+    ]
+    lines += [
+        views.Line(
+            at=one.confirmed_at,
+            text=words.t(
+                "event.lowered",
+                before=one.from_proposed or words.t("level.none"),
+                after=one.to_proposed or words.t("level.none"),
+                reason=words.code("reason", one.reason),
+            ),
+            who=labels.get(one.confirmed_by, ""),
+        )
+        for one in file.confirmations
     ]
     return tuple(sorted(lines, key=lambda one: one.at))

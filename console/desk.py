@@ -3,6 +3,7 @@
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -173,12 +174,20 @@ async def dossier_part(
     who: NamedDependency[Reader], library: NamedDependency[Library], case_id: FromPath[UUID]
 ) -> Response[str]:
     """Give the dossier alone, for the live page."""
-    return await _dossier(who, library, case_id)
+    return await dossier_answer(who, library, case_id)
 
 
-async def _dossier(
+async def dossier_answer(
     who: Reader, library: Library, case_id: UUID, problem: str = ""
 ) -> Response[str]:
+    """Give the dossier column with what was just refused.
+
+    Args:
+        who: The reader.
+        library: Wording of the questions.
+        case_id: Which case.
+        problem: Code of the refusal; empty when it was done.
+    """
     shown = await who.edge.run(lambda tx: casefile.read(tx, who.edge, case_id, who.words, library))
     return who.fragment("dossier.html", dossier=shown.dossier, triage=shown.triage, problem=problem)
 
@@ -196,7 +205,7 @@ async def answer(
 ) -> Response[str]:
     """Record one answer; give the assessment as it stands after it."""
     form = await forms.read(request)
-    problem = ""
+    problem, detail = "", ""
     finding = understand(library, form)
     if finding is None:
         problem = "value_unreadable"
@@ -208,10 +217,13 @@ async def answer(
                 lambda tx: recording.record(tx, who.edge.actor, protocols, case_id, command)
             )
         except (errors.Invalid, errors.Conflict) as refusal:
-            problem = refusal.code
+            problem, detail = refusal.code, str(refusal.fields.get("allowed") or "")
     shown = await who.edge.run(lambda tx: casefile.read(tx, who.edge, case_id, who.words, library))
     return who.fragment(
-        "answered.html", dossier=shown.dossier, triage=shown.triage, problem=problem
+        "answered.html",
+        dossier=shown.dossier,
+        triage=msgspec.structs.replace(shown.triage, problem_detail=detail),
+        problem=problem,
     )
 
 
@@ -268,14 +280,14 @@ async def qualify(
                 over = EndCall(outcome="case", case_id=case_id)
                 await calls.end_call(tx, who.edge.actor, call.id, over)
 
-    return await _dossier(who, library, case_id, await _tried(who, act))
+    return await dossier_answer(who, library, case_id, await tried(who, act))
 
 
 def _stream(text: str) -> Stream:
     return next((one for one in queue.STREAMS if one == text), "AMU")
 
 
-async def _tried(who: Reader, act: Any) -> str:  # noqa: ANN401 - any use case
+async def tried(who: Reader, act: Any) -> str:  # noqa: ANN401 - any use case
     """Run a use case; give the code of its refusal, empty when it was done."""
     try:
         await who.edge.run(act)
@@ -300,8 +312,8 @@ async def take(
     """Take a case, or take it over from the colleague that the page named."""
     form = await forms.read(request)
     command = Take(from_actor_id=form.id_or_none("from"))
-    problem = await _tried(who, lambda tx: qualification.take(tx, who.edge.actor, case_id, command))
-    return await _dossier(who, library, case_id, problem)
+    problem = await tried(who, lambda tx: qualification.take(tx, who.edge.actor, case_id, command))
+    return await dossier_answer(who, library, case_id, problem)
 
 
 @post(
@@ -318,8 +330,8 @@ async def close(
     """Close a case."""
     form = await forms.read(request)
     command = CloseCase(outcome=form.text("outcome") or "other")
-    problem = await _tried(who, lambda tx: cases.close(tx, who.edge.actor, case_id, command))
-    return await _dossier(who, library, case_id, problem)
+    problem = await tried(who, lambda tx: cases.close(tx, who.edge.actor, case_id, command))
+    return await dossier_answer(who, library, case_id, problem)
 
 
 @post(
@@ -332,11 +344,11 @@ async def reflex(
 ) -> Response[str]:
     """Dispatch before medical regulation; the physician is still owed."""
     edge = who.edge
-    problem = await _tried(
+    problem = await tried(
         who,
         lambda tx: dispositions.dispatch(tx, edge.actor, case_id, ReflexDispatch(), edge.keys),
     )
-    return await _dossier(who, library, case_id, problem)
+    return await dossier_answer(who, library, case_id, problem)
 
 
 ROUTES: Final[list[Any]] = [

@@ -9,13 +9,12 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from console import assessed, forms, places, views
+from console import deciding, forms, places, views
 from console.reader import Reader
-from directory import codes
 from directory.snapshot import Snapshot
 from events import handoffs
 from kernel import errors
-from kernel.actor import Actor, Role, may
+from kernel.actor import may
 from kernel.database import Tx
 from routing import appointments, holds, offers, placements, referrals, waiting
 from routing.appointments import Book
@@ -25,25 +24,8 @@ from routing.offers import AskOffers
 from routing.referrals import Send
 from routing.waiting import Enter
 from triage import dispositions, dossier
-from triage.acuity import SCALE
-from triage.dispositions import Decide, SafetyNetSaid
 from triage.dossier import CaseView
-from triage.model import Disposition, Kind
-
-KINDS: Final[tuple[Kind, ...]] = ("ORIENT", "CONSEIL", "INTER", "PMT", "PASPLUS")
-_UNREGULATED: Final[tuple[Kind, ...]] = ("CONSEIL", "PASPLUS")
-_MODALITIES: Final = ("office", "home_visit", "teleconsultation", "telephone")
-_WITH_SAFETY: Final = frozenset({"CONSEIL", "PMT", "ORIENT"})
-_WITH_PLACE: Final = frozenset({"INTER", "ORIENT"})
-_PROPOSED: Final[dict[str, tuple[Kind, str]]] = {
-    "U0": ("INTER", "smur"),
-    "U1": ("INTER", "smur"),
-    "U2": ("ORIENT", "emergency_department"),
-    "U3": ("ORIENT", "general_practice"),
-    "U4": ("ORIENT", "general_practice"),
-    "U5": ("CONSEIL", "general_practice"),
-}
-"""What the form shows first for a level; a proposal of the screen, decided by its reader."""
+from triage.model import Disposition
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,22 +40,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     gone: UUID | None = None
     best: UUID | None = None
-
-
-def kinds(actor: Actor, file: CaseView) -> tuple[Kind, ...]:
-    """Give the decisions an actor may try; the use case decides.
-
-    Args:
-        actor: Who reads.
-        file: The case.
-    """
-    if file.case.state == "closed" or not may(actor, "disposition.decide"):
-        return ()
-    if actor.role is Role.PHYSICIAN:
-        return KINDS
-    if actor.role is Role.OSNP:
-        return tuple(one for one in KINDS if one in actor.delegations)
-    return _UNREGULATED if file.case.priority == "NR" else ()
 
 
 async def read(
@@ -114,9 +80,9 @@ async def read(
     return views.Orientation(
         case_id=file.id,
         page=who.head.page,
-        kinds=kinds(actor, file),
+        kinds=deciding.kinds(actor, file),
         dispositions=tuple(
-            _decision(one, who, searchable=one.id in searchable)
+            deciding.decision(one, who, searchable=one.id in searchable)
             for one in reversed(file.dispositions)
         ),
         offers=shown,
@@ -124,49 +90,7 @@ async def read(
         engagements=places.engagements(found, handed, snapshot, words, who.head.now),
         lost=asked.gone is not None,
         problem=asked.problem,
-        **_proposal(file, who),
-    )
-
-
-def _proposal(file: CaseView, who: Reader) -> dict[str, Any]:
-    """Fill the form of a decision with what the assessment proposes."""
-    result = None if file.assessment is None else file.assessment.result
-    proposed = file.case.acuity_proposed
-    kind, service = _PROPOSED.get(proposed or "U3", ("ORIENT", "general_practice"))
-    if result is not None and result.needs and kind != "INTER":
-        service = result.needs[0].service
-    french = who.words.language == "fr"
-    nets = () if result is None else result.safety_net
-    return {
-        "proposed": proposed,
-        "proposed_kind": kind,
-        "service": service,
-        "services": tuple(
-            sorted(
-                (
-                    views.Choice(code=code, label=one.fr if french else one.en)
-                    for code, one in codes.load().service.items()
-                ),
-                key=lambda one: one.label,
-            )
-        ),
-        "safety": tuple(assessed.told(one.worsening_signs, who.words) for one in nets[:1]),
-        "call_back": "" if not nets else assessed.told(nets[0].call_back, who.words),
-    }
-
-
-def _decision(one: Disposition, who: Reader, *, searchable: bool) -> views.Disposition:
-    service = codes.load().service.get(one.service or "")
-    french = who.words.language == "fr"
-    return views.Disposition(
-        id=one.id,
-        kind=one.kind,
-        acuity=one.acuity,
-        service="" if service is None else service.fr if french else service.en,
-        due_at=one.due_at,
-        decided_at=one.decided_at,
-        who=who.words.code("role", one.decided_role),
-        searchable=searchable,
+        **deciding.proposal(file, who),
     )
 
 
@@ -214,7 +138,7 @@ async def decide(
     case_id: FromPath[UUID],
 ) -> Response[str]:
     """Record a decision; places are searched at once where it asks for one."""
-    command = _command(await forms.read(request))
+    command = deciding.command(await forms.read(request))
     edge = who.edge
 
     async def act(tx: Tx) -> tuple[UUID, Disposition]:
@@ -227,24 +151,6 @@ async def decide(
         return await dispositions.get(tx, edge.actor, known)
 
     return await _answer(who, snapshot, case_id, await _tried(lambda: edge.once(act, again)))
-
-
-def _command(form: forms.Form) -> Decide:
-    kind: Kind = next((one for one in KINDS if one == form.text("kind")), "PASPLUS")
-    signs, call_back = form.text("worsening_signs")[:4000], form.text("call_back")[:4000]
-    said = SafetyNetSaid(
-        worsening_signs=signs, call_back=call_back, read_back=form.flag("read_back")
-    )
-    modality = form.text("modality")
-    placed = kind in _WITH_PLACE
-    return Decide(
-        kind=kind,
-        acuity=next((one for one in SCALE if one == form.text("acuity")), "U3"),
-        reason=form.optional("reason"),
-        service=form.optional("service") if placed else None,
-        modality=modality if placed and modality in _MODALITIES else None,
-        safety_net=said if kind in _WITH_SAFETY and signs and call_back else None,
-    )
 
 
 @post(

@@ -7,7 +7,7 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
-from console import cabinet, desk, login, orientation, reader, refusals, relais, stream
+from console import cabinet, desk, login, orientation, reader, refusals, relais, stream, watching
 from kernel.errors import RegulError
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -24,6 +24,7 @@ ROUTES: Final[list[Any]] = [
             *relais.ROUTES,
             *cabinet.ROUTES,
             *desk.ROUTES,
+            *watching.ROUTES,
             *orientation.ROUTES,
         ],
         dependencies={

@@ -80,7 +80,7 @@ def row(queued: QueuedCase, labels: Mapping[UUID, str], words: Words) -> views.Q
     case = queued.case
     counted = qualification.waiting(case)
     since = case.awaiting_since or case.opened_at
-    target: Acuity = counted.assured or counted.proposed or "U3"
+    target: Acuity = counted.counts_as() or counted.proposed or "U3"
     owner = labels.get(case.responsible_actor_id) if case.responsible_actor_id else None
     return views.QueueRow(
         case_id=case.id,
@@ -98,4 +98,9 @@ def row(queued: QueuedCase, labels: Mapping[UUID, str], words: Words) -> views.Q
         priority=case.priority,
         stream=case.stream,
         state=case.state,
+        lower_waits=case.lower is not None,
+        physician=bool(set(case.physician_reasons) - {"not_assessed"}),
+        calls=case.calls_96h,
+        recall_due_at=case.recall_due_at,
+        recall_overdue=case.recall_overdue,
     )

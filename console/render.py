@@ -35,6 +35,8 @@ REASONS: Final = (
     "patient_choice",
 )
 """Codes of the reasons for a milder level or priority; the record keeps the code."""
+LOWER_REASONS: Final = ("misheard", "improved", "measured_again", "other_patient", *REASONS[:3])
+"""Codes of the reasons why what the answers now say may count."""
 
 
 @cache
@@ -51,6 +53,7 @@ def environment() -> Environment:
     made.filters["initials"] = catalogue.initials
     made.filters["iso"] = catalogue.iso
     made.globals["reason_codes"] = REASONS
+    made.globals["lower_reasons"] = LOWER_REASONS
     made.globals["new_key"] = lambda: str(uuid7())
     return made
 

@@ -59,6 +59,11 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
         sounds: Assured U0: announced at once.
         since: When it began to wait.
         overdue_at: When its own target is missed; None without one.
+        lower_waits: A milder level waits for a confirmation.
+        physician: No protocol covers the patient, or they called a third time.
+        calls: Contacts about the patient in 96 hours, this one included.
+        recall_due_at: When somebody must have asked again how the patient is.
+        recall_overdue: That time has passed.
     """
 
     case_id: UUID
@@ -76,6 +81,11 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     priority: str | None = None
     stream: str | None = None
     state: str
+    lower_waits: bool = False
+    physician: bool = False
+    calls: int = 1
+    recall_due_at: datetime | None = None
+    recall_overdue: bool = False
 
     @property
     def mark(self) -> str:
@@ -91,66 +101,6 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     stream: str
     streams: tuple[str, ...]
     current: UUID | None = None
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """An input that can still be answered."""
-
-    input: str
-    protocol: str
-    ask: str
-    kind: Literal["number", "bool", "choice"]
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[Choice, ...] = ()
-    acuity: str | None = None
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An answered or unanswerable input."""
-
-    input: str
-    ask: str
-    text: str
-    unanswerable: bool = False
-
-
-class Reason(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule that fired or is held, with its sources."""
-
-    acuity: str
-    why: str
-    rule: str
-    sources: tuple[str, ...] = ()
-    held: bool = False
-
-
-class Triage(msgspec.Struct, frozen=True, kw_only=True):
-    """The live evaluation of a case.
-
-    Attributes:
-        sure: Levels that are assured, for the scale.
-        maybe: Levels that are not excluded above it.
-        protocols: Title, version and status of what was evaluated.
-    """
-
-    case_id: UUID
-    assured: str | None = None
-    worst: str | None = None
-    proposed: str | None = None
-    closed: bool = False
-    physician_required: bool = False
-    sure: tuple[str, ...] = ()
-    maybe: tuple[str, ...] = ()
-    question: Question | None = None
-    others: tuple[Question, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    reasons: tuple[Reason, ...] = ()
-    protocols: tuple[str, ...] = ()
-    draft: bool = False
-    advice: tuple[str, ...] = ()
-    editable: bool = True
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,10 +122,26 @@ class Disposition(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime
     who: str = ""
     searchable: bool = False
+    proposed: str | None = None
+    reason: str = ""
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """The call that a waiting patient is owed; `callback_id` where this reader may answer it."""
+
+    due_at: datetime
+    overdue: bool
+    attempts: int = 0
+    callback_id: UUID | None = None
 
 
 class Dossier(msgspec.Struct, frozen=True, kw_only=True):
-    """A case as its worker sees it."""
+    """A case as its worker sees it.
+
+    Attributes:
+        calls: Contacts about the patient in 96 hours, this one included.
+        previous: The case of the contact before.
+    """
 
     case_id: UUID
     number: str
@@ -201,6 +167,9 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     closable: bool = False
     timeline: tuple[Line, ...] = ()
     reflex: bool = False
+    calls: int = 1
+    previous: UUID | None = None
+    recall: Recall | None = None
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):

@@ -232,7 +232,13 @@ document.addEventListener("click", (event) => {
 // A swap must not lose the place of somebody who works by keyboard.
 let last = "";
 document.addEventListener("focusin", (event) => { last = event.target.id; });
+// What somebody unfolded stays unfolded when the answer they gave redraws it.
+let unfolded = [];
+document.addEventListener("htmx:before:swap", () => {
+  unfolded = all("#work details[open][id]").map((details) => details.id);
+});
 document.addEventListener("htmx:after:swap", (event) => {
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
   tick();
   announce();
   let focused = document.activeElement;

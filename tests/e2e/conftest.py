@@ -21,6 +21,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.e2e.phones import a_phone
+
 if TYPE_CHECKING:
     from tests.running import Running
 
@@ -57,9 +59,9 @@ class Api:
         line.close()
         return answer.status, text
 
-    def open_case(self, complaint: str, **given: object) -> str:
+    def open_case(self, complaint: str, phone: str = "", **given: object) -> str:
         """Take a call and open its case in Amiens; give the case's id."""
-        call = self.send("POST", "/calls", {"caller": {"phone": "+33612345678"}})
+        call = self.send("POST", "/calls", {"caller": {"phone": phone or a_phone()}})
         case = {
             "call_id": call["id"],
             "complaint_text": complaint,

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.e2e.phones import a_phone
+
 Desks = Callable[..., Any]
 Apis = Callable[[str], Any]
 PAYLOADS = [
@@ -28,7 +30,7 @@ def take_call(one: Any, complaint: str, age: str = "") -> None:
     one.page.wait_for_function("() => document.activeElement?.id === 'f-place'")
     one.write("Amiens")
     one.press("Tab")
-    one.write("06 12 34 56 78")
+    one.write(a_phone())
     one.press("Tab")
     one.write(complaint)
     if age:
@@ -57,7 +59,7 @@ def test_a_chest_pain_call_is_at_the_top_of_a_colleague_within_a_second(
         known = colleague.page.locator("#rows li").count()
         operator.press("F2")
         operator.page.wait_for_function("() => document.activeElement?.id === 'f-place'")
-        for text in ("Amiens", "0612345678", "dt serre dans la poitrine, essoufflé"):
+        for text in ("Amiens", a_phone(), "dt serre dans la poitrine, essoufflé"):
             operator.write(text)
             operator.press("Tab")
         operator.write("67")
@@ -103,7 +105,7 @@ def test_cannot_know_and_not_possible_here_are_one_key_each(desk: Desks) -> None
     take_call(operator, "mal de ventre depuis hier")
     answer(operator, "s")
     answer(operator, "i")
-    operator.page.locator("#given summary").click()
+    operator.page.locator("#given > summary").click()
     told = operator.page.locator("#given").text_content() or ""
     assert "ne sait pas" in told
     assert "impossible ici" in told
@@ -245,7 +247,7 @@ def test_what_a_caller_says_never_runs(desk: Desks, payload: str) -> None:
     operator.press("F2")
     operator.page.wait_for_selector("#f-place")
     operator.page.fill("#f-place", "Amiens")
-    operator.page.fill("#f-phone", "0612345678")
+    operator.page.fill("#f-phone", a_phone())
     operator.page.fill("#f-complaint", payload)
     operator.page.fill("#f-patient", payload)
     operator.page.fill("#f-detail", payload)

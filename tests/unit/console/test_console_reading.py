@@ -17,6 +17,10 @@ from triage import library
 from triage.assessment import Observation
 from triage.engine import assess
 from triage.finding import Finding
+from triage.findings import GivenFinding, RecordedFinding
+from triage.plausibility import ToConfirm
+from triage.protocol import Answer
+from triage.standing import Standing
 
 NOW = datetime(2026, 11, 23, 14, 2, tzinfo=UTC)
 PROTOCOLS = library.load()
@@ -95,16 +99,52 @@ def test_any_form_is_understood_or_refused(values: dict[str, str]) -> None:
 
 
 def test_answers_take_the_type_of_their_question() -> None:
-    def read(**values: str) -> Finding | None:
+    def read(**values: str) -> GivenFinding | None:
         return desk.understand(PROTOCOLS, Form(values=values))
 
-    assert read(input="responds", value="true") == Finding(input="responds", value=True)
-    assert read(input="age_y", value="12,5") == Finding(input="age_y", value=12.5)
-    assert read(input="sex", value="F") == Finding(input="sex", value="F")
+    assert read(input="responds", value="true") == GivenFinding(input="responds", value=True)
+    assert read(input="age_y", value="12,5") == GivenFinding(input="age_y", value=12.5)
+    assert read(input="sex", value="F") == GivenFinding(input="sex", value="F")
     assert read(input="age_y", value="vieux") is None
     assert read(input="no-such-question", value="true") is None
     told = read(input="responds", unanswerable="caller_cannot_know")
-    assert told == Finding(input="responds", unanswerable="caller_cannot_know")
+    assert told == GivenFinding(input="responds", unanswerable="caller_cannot_know")
+
+
+def recorded(key: str, value: Answer | None, *, expired: bool = False) -> RecordedFinding:
+    return RecordedFinding(
+        input=key,
+        value=value,
+        unanswerable=None,
+        observer="caller",
+        recorded_by=UUID(int=1),
+        recorded_at=NOW,
+        valid_until=NOW,
+        expired=expired,
+    )
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_old_answers_are_asked_again_odd_ones_shown_and_the_trace_is_whole(language: str) -> None:
+    findings = (recorded("age_y", 67.0), recorded("responds", value=True, expired=True))
+    fresh = tuple(one.finding() for one in findings if not one.expired)
+    result = assess(PROTOCOLS.choose("chest-pain", allow_draft=True), fresh, Observation())
+    seen = assessed.Seen(
+        case_id=UUID(int=1),
+        result=result,
+        standing=Standing(assured=None, worst="U0", proposed="U1"),
+        findings=findings,
+        to_confirm=(ToConfirm(path="$", input="spo2", value=55.0, plausible=(60.0, 100.0)),),
+    )
+    shown = assessed.view(seen, PROTOCOLS, Words(language=language))
+    assert [one.input for one in shown.expired] == ["responds"]
+    assert {one.input: one.expired for one in shown.answers} == {"age_y": False, "responds": True}
+    assert [(one.value, one.usual) for one in shown.odd] == [("55", "60\u2013100")]
+    assert len(shown.trace.possible) == len(result.trace.possible)
+    assert all(one.why and one.asks for one in shown.trace.possible)
+    assert len(shown.trace.open_inputs) == len(result.trace.open_inputs)
+    assert shown.trace.scores
+    assert all(score.parts for score in shown.trace.scores)
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -113,7 +153,14 @@ def test_an_assessment_says_level_question_reasons_and_sources(language: str) ->
     chosen = PROTOCOLS.choose("chest_pain", allow_draft=True)
     result = assess(chosen, findings, Observation(default_acuity="U1"))
     words = Words(language=language)
-    shown = assessed.view(UUID(int=1), result, findings, PROTOCOLS, words, editable=True)
+    seen = assessed.Seen(
+        case_id=UUID(int=1),
+        result=result,
+        standing=Standing(assured="U0", worst="U0", proposed="U0"),
+        findings=tuple(recorded(one.input, one.value) for one in findings),
+    )
+    shown = assessed.view(seen, PROTOCOLS, words)
+    assert (shown.assured, shown.sure) == ("U0", ("U0",))
     assert shown.question is not None
     assert shown.question.input not in {one.input for one in shown.others}
     assert {one.input for one in shown.answers} == {"age_y", "responds"}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from console import render, views
+from console import render, triage_views, views
 from console.catalogue import Words
 
 NOW = datetime(2026, 11, 23, 14, 2, 11, tzinfo=UTC)
@@ -61,7 +61,7 @@ def a_queue(page: str = "poste", complaint: str = "Douleur thoracique") -> views
     )
 
 
-def a_question(**changes: object) -> views.Question:
+def a_question(**changes: object) -> triage_views.Question:
     given: dict[str, object] = {
         "input": "grey_clammy",
         "protocol": "chest-pain-phone",
@@ -69,11 +69,11 @@ def a_question(**changes: object) -> views.Question:
         "kind": "bool",
         "acuity": "U0",
     }
-    return views.Question(**(given | changes))  # type: ignore[arg-type]
+    return triage_views.Question(**(given | changes))  # type: ignore[arg-type]
 
 
-def a_triage() -> views.Triage:
-    return views.Triage(
+def a_triage() -> triage_views.Triage:
+    return triage_views.Triage(
         case_id=an_id(2),
         assured="U1",
         worst="U0",
@@ -97,22 +97,49 @@ def a_triage() -> views.Triage:
             ),
         ),
         answers=(
-            views.Answer(input="responds", ask="Répond-elle ?", text="Oui"),
-            views.Answer(input="sat", ask="Saturation ?", text="Impossible ici", unanswerable=True),
+            triage_views.Answer(input="responds", ask="Répond-elle ?", text="Oui"),
+            triage_views.Answer(
+                input="sat", ask="Saturation ?", text="Impossible ici", unanswerable=True
+            ),
         ),
         reasons=(
-            views.Reason(
+            triage_views.Reason(
                 acuity="U1",
                 why="Douleur thoracique présente et malaise.",
                 rule="chest-pain-phone/pain-with-syncope",
                 sources=("Giroud M., Réanimation 2009;18:737",),
             ),
-            views.Reason(
+            triage_views.Reason(
                 acuity="U0", why="Signes de choc non exclus.", rule="chest/shock", held=True
             ),
         ),
         protocols=("Douleur thoracique de l'adulte au téléphone 0.1.0",),
         draft=True,
+        physician=("third_call",),
+        lower=triage_views.Lower(
+            assessment_id=an_id(7), standing="U0", said="U3", allowed=True, repeated=False
+        ),
+        expired=(a_question(input="old", ask="Respire-t-elle normalement ?"),),
+        odd=(
+            triage_views.Odd(
+                input="spo2", ask="Saturation ?", value="55", text="55 %", usual="60\u2013100"
+            ),
+        ),
+        cards=(triage_views.Card(title="Massage", steps=("Au milieu", "Fort et vite")),),
+        trace=triage_views.Trace(
+            possible=(
+                triage_views.Possible(acuity="U0", why="Choc", rule="a / b", asks=("Grise ?",)),
+            ),
+            scores=(
+                triage_views.ScoreLine(
+                    title="NEWS2",
+                    total="3\u20135",
+                    parts=(triage_views.Part(label="Pouls ?", points="0\u20132", open=True),),
+                ),
+            ),
+            gates=("Enfant : ne couvre pas ce patient.",),
+            open_inputs=("Grise ?",),
+        ),
         advice=("Asseyez la personne, ne la laissez pas seule.",),
     )
 
@@ -136,6 +163,9 @@ def a_dossier(**changes: object) -> views.Dossier:
         "proposed_priority": "P1",
         "timeline": (views.Line(at=ago(4), text="Appel reçu", who="Ariane Modèle"),),
         "reflex": True,
+        "calls": 3,
+        "previous": an_id(3),
+        "recall": views.Recall(due_at=ago(2), overdue=True, attempts=1, callback_id=an_id(8)),
     }
     return views.Dossier(**(given | changes))  # type: ignore[arg-type]
 
