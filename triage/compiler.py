@@ -382,9 +382,8 @@ def _points(writer: Writer, entry: ParsedItem, low: str, high: str, doubt: str) 
     if entry.points_if is not None:
         hope = writer.variable(writer.truth(entry.points_if, "hope"))
         return [
-            f"if {hope} > 0: {low} = {min(0, item.points)}",
-            f"if {hope} > 0: {high} = {max(0, item.points)}",
-            f"if {hope} > 0: {doubt} = {hope}",
+            f"if {hope} > 0:",
+            f"    {low} = {min(0, item.points)}; {high} = {max(0, item.points)}; {doubt} = {hope}",
             f"else: {low} = {high} = {hope} * {-item.points}; {doubt} = 0",
         ]
     key = item.input or ""

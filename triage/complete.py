@@ -1,0 +1,283 @@
+"""Complete cases decided in one compiled pass: two truths, constant reasons, no interval.
+
+Where every input that applies is answered, three-valued logic is ordinary logic. Rules that
+share conditions are tested together: the rules of a decision tree, written as one conjunction
+per leaf, cost one walk down the tree. The result is what `oracle` says of the same answers.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from triage.acuity import Acuity
+from triage.assessment import FiredRule
+from triage.compiler import Row, groups, load_source, severest_first
+from triage.expression import And, Comparator, Compare, Constant, Expression, Name, Not, Or
+from triage.program import fired
+from triage.protocol import MAX_ITEM_SUFFIX, Input, ParsedItem, Protocol
+
+_SHARED: Final = 4
+"""Rules that must share a condition before they are tested together."""
+_OPPOSITE: Final[dict[Comparator, Comparator]] = {"<": ">=", "<=": ">", "!=": "=="}
+
+
+class IncompleteError(ValueError):
+    """An input that applies has no answer: unknown is never false, so nothing is decided."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """A complete case decided.
+
+    Attributes:
+        assured: The most severe level that fired, or None.
+        fired: The rules that hold, most severe first, with their reasons and sources.
+        scores: The total of each score.
+        points: The points of each item or group of each score.
+    """
+
+    assured: Acuity | None
+    fired: list[FiredRule]
+    scores: tuple[int, ...]
+    points: tuple[tuple[int, ...], ...]
+
+
+class Decider(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A protocol compiled for complete cases.
+
+    Attributes:
+        decide: Decides a row of answers in asking order.
+        answer: Decides a JSON object of answers by key, into JSON.
+        source: What was compiled, for people.
+    """
+
+    decide: Callable[[Row], Decision]
+    answer: Callable[[bytes], bytes]
+    source: str
+
+
+Literals: TypeAlias = dict[Expression, bool]
+"""A conjunction: the truth that each atom must have."""
+
+
+def decider(protocol: Protocol) -> Decider:
+    """Compile a protocol for complete cases.
+
+    Args:
+        protocol: Parsed and checked by `protocol.decode`.
+
+    Returns:
+        Its functions; they raise `IncompleteError` for a row that lacks an answer, and
+        `msgspec.ValidationError` for JSON outside of the declared types, ranges and choices.
+    """
+    writer = _Writer(protocol)
+    source = "\n".join([*writer.function(), ""])
+    rules = severest_first(protocol)
+    made = load_source(
+        compile(source, f"<complete {protocol.digest[:16]}>", "exec"),
+        rule=[fired(protocol, parsed) for parsed in rules].__getitem__,
+        levels=tuple(parsed.rule.acuity for parsed in rules),
+        Decision=Decision,
+        IncompleteError=IncompleteError,
+        map=map,
+    )
+    decide = made["decide"]
+    case = _case(protocol)
+    decode, encode = msgspec.json.Decoder(case).decode, msgspec.json.Encoder().encode
+    row = msgspec.structs.astuple
+
+    def answer(raw: bytes) -> bytes:
+        return encode(decide(row(decode(raw))))
+
+    return Decider(decide=decide, answer=answer, source=source)
+
+
+def _case(protocol: Protocol) -> type[msgspec.Struct]:
+    """Give the struct of a complete case: types, ranges and choices as declared."""
+    fields: list[Any] = []
+    for entry in protocol.inputs:
+        kind = _type(entry.input)
+        name = entry.input.key
+        fields.append((name, kind) if entry.applies is None else (name, kind | None, None))
+    return msgspec.defstruct("Case", fields, kw_only=True, forbid_unknown_fields=True)
+
+
+def _type(entry: Input) -> Any:  # noqa: ANN401 - a type made at run time
+    """Give the type of an answer."""
+    if entry.type == "bool":
+        return bool
+    if entry.type == "choice":
+        return Literal[entry.choices]
+    low, high = entry.range or (None, None)
+    return Annotated[float, msgspec.Meta(ge=low, le=high)]
+
+
+class _Writer:
+    """Writes the function of one protocol."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        """Begin with every input in its place."""
+        self.protocol = protocol
+        self.place = {e.key: index for index, e in enumerate(protocol.file.inputs)}
+        self.type = {e.key: e.type for e in protocol.file.inputs}
+        self.scores = {parsed.score.id: n for n, parsed in enumerate(protocol.scores)}
+
+    def function(self) -> Iterator[str]:
+        """Write the whole function."""
+        yield "def decide(row):"
+        yield f"    {''.join(f'v{n}, ' for n in self.place.values())}= row"
+        yield from (f"    {line}" for line in self.complete())
+        points = []
+        for number, parsed in enumerate(self.protocol.scores):
+            names = []
+            for place, entries in enumerate(groups(parsed).values()):
+                names.append(f"p{number}_{place}")
+                yield f"    {names[-1]} = {self.points(entries)}"
+            yield f"    s{number} = {' + '.join(names) or '0'}"
+            yield f"    x{number} = max({', '.join(names) or '0'}, {names[0] if names else '0'})"
+            points.append(f"({', '.join(names)},)" if names else "()")
+        totals = "".join(f"s{number}, " for number in range(len(points)))
+        scores = f"({totals}), ({''.join(f'{part}, ' for part in points)})"
+        yield "    fired = []"
+        yield "    fire = fired.append"
+        yield f"    if {self.truth(self.protocol.gate)}:"
+        yield from (f"        {line}" for line in [*self.rules(), "pass"])
+        yield f"    if not fired: return Decision(None, fired, {scores})"
+        yield f"    return Decision(levels[fired[0]], [*map(rule, fired)], {scores})"
+
+    def complete(self) -> Iterator[str]:
+        """Write the refusal of a row that lacks an answer."""
+        always = [e.input.key for e in self.protocol.inputs if e.applies is None]
+        if always:
+            missing = " or ".join(f"v{self.place[key]} is None" for key in always)
+            yield f"if {missing}: raise IncompleteError"
+        for entry in self.protocol.inputs:
+            if entry.applies is not None:
+                value = f"v{self.place[entry.input.key]}"
+                yield f"if {value} is None and {self.truth(entry.applies)}: raise IncompleteError"
+
+    def truth(self, tree: Expression) -> str:
+        """Write a condition."""
+        if isinstance(tree, And | Or):
+            word = " and " if isinstance(tree, And) else " or "
+            return f"({word.join(self.truth(term) for term in tree.terms)})"
+        if isinstance(tree, Not):
+            return f"(not {self.truth(tree.term)})"
+        if isinstance(tree, Compare):
+            return f"({self.term(tree.left)} {tree.op} {self.term(tree.right)})"
+        return self.term(tree)
+
+    def term(self, node: Expression) -> str:
+        """Write a name or a constant."""
+        if isinstance(node, Name):
+            if node.name in self.place:
+                return f"v{self.place[node.name]}"
+            if node.name in self.scores:
+                return f"s{self.scores[node.name]}"
+            return f"x{self.scores[node.name.removesuffix(MAX_ITEM_SUFFIX)]}"
+        return repr(node.value) if isinstance(node, Constant) else self.truth(node)
+
+    def points(self, entries: Sequence[ParsedItem]) -> str:
+        """Write the points of an item or group: those of the one that is gated in."""
+        text = "0"
+        for entry in reversed(entries):
+            gates = [self.truth(t) for t in (entry.when, entry.applies) if t is not None]
+            worth = self.worth(entry)
+            text = f"({worth}) if {' and '.join(gates)} else ({text})" if gates else worth
+        return text
+
+    def worth(self, entry: ParsedItem) -> str:
+        """Write the points of one item that is gated in."""
+        item = entry.item
+        if entry.points_if is not None:
+            return f"{item.points} if {self.truth(entry.points_if)} else 0"
+        value = f"v{self.place[item.input or '']}"
+        if item.map is not None:
+            boolean = self.type[item.input or ""] == "bool"
+            steps = [
+                f"{points} if {value} == {(word == 'true') if boolean else word!r}"
+                for word, points in item.map.items()
+            ]
+            return " else ".join([*steps, "0"])
+        steps = [f"{points} if {value} <= {upper!r}" for upper, points in item.bands[:-1]]
+        return " else ".join([*steps, str(item.bands[-1][1])])
+
+    def rules(self) -> Iterator[str]:
+        """Write every rule: those that share conditions together, the others in order."""
+        alone: dict[int, Expression] = {}
+        together: dict[int, Literals] = {}
+        for index, parsed in enumerate(severest_first(self.protocol)):
+            found = _conjunction(parsed.when)
+            if found is None:
+                alone[index] = parsed.when
+            else:
+                together[index] = found
+        clustered = False
+        while (root := _most_shared(together.values())) is not None:
+            cluster = {index: found for index, found in together.items() if root in found}
+            together = {index: f for index, f in together.items() if index not in cluster}
+            yield from self.tree(cluster)
+            clustered = True
+        trees = {parsed.rule.id: parsed.when for parsed in self.protocol.rules}
+        for index, parsed in enumerate(severest_first(self.protocol)):
+            if index in alone or index in together:
+                yield f"if {self.truth(trees[parsed.rule.id])}: fire({index})"
+        if clustered:
+            yield "fired.sort()"
+
+    def tree(self, rules: dict[int, Literals]) -> Iterator[str]:
+        """Write rules so that a shared condition is tested once."""
+        for index, found in rules.items():
+            if not found:
+                yield f"fire({index})"
+        waiting = {index: found for index, found in rules.items() if found}
+        while waiting:
+            count = Counter(literal for found in waiting.values() for literal in found)
+            atom, _ = count.most_common(1)[0]
+            sides: dict[bool, dict[int, Literals]] = {True: {}, False: {}}
+            for index, found in waiting.items():
+                if atom in found:
+                    rest = {literal: side for literal, side in found.items() if literal != atom}
+                    sides[found[atom]][index] = rest
+            waiting = {index: found for index, found in waiting.items() if atom not in found}
+            test = self.truth(atom)
+            first = bool(sides[True])
+            yield f"if {test if first else f'not {test}'}:"
+            yield from (f"    {line}" for line in self.tree(sides[first]))
+            if first and sides[False]:
+                yield "else:"
+                yield from (f"    {line}" for line in self.tree(sides[False]))
+
+
+def _most_shared(rules: Iterable[Literals]) -> Expression | None:
+    """Give the condition that most rules test, in both senses, or None below the least."""
+    count: Counter[Expression] = Counter()
+    senses: dict[Expression, set[bool]] = {}
+    for found in rules:
+        count.update(found.keys())
+        for literal, side in found.items():
+            senses.setdefault(literal, set()).add(side)
+    best = next((atom for atom, _ in count.most_common() if len(senses[atom]) > 1), None)
+    return best if best is not None and count[best] >= _SHARED else None
+
+
+def _conjunction(tree: Expression) -> Literals | None:
+    """Give a condition as atoms with the truth that each must have, or None if it is more."""
+    found: Literals = {}
+    terms: list[Expression] = list(tree.terms) if isinstance(tree, And) else [tree]
+    for term in terms:
+        if isinstance(term, And):
+            terms.extend(term.terms)
+            continue
+        side = True
+        atom: Expression = term
+        while isinstance(atom, Not):
+            side, atom = not side, atom.term
+        if isinstance(atom, And | Or | Constant):
+            return None
+        if isinstance(atom, Compare) and (opposite := _OPPOSITE.get(atom.op)) is not None:
+            side, atom = not side, Compare(atom.left, opposite, atom.right)
+        if found.setdefault(atom, side) is not side:
+            return None
+    return found
