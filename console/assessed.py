@@ -211,7 +211,10 @@ def _reasons(
 
 
 def _protocols(assessment: Assessment, library: Library, words: Words) -> Iterable[str]:
+    silent = {one.protocol for one in assessment.trace.gates if one.state == "unmet"}
     for one in assessment.protocols:
+        if one.id in silent:
+            continue
         protocol = library.get(one.id)
         title = told(protocol.file.title, words) if protocol is not None else one.id
         yield words.t("triage.protocol", title=title, version=one.version)

@@ -179,7 +179,8 @@ async def evaluate(
     done = await _store(tx, actor, case, stored_as, given)
     await _put_in_force(tx, case, done)
     await recalls.keep(tx, case.id)
-    await _tell(tx, actor, case, done)
+    made_for = frozenset(one.file.id for one in chosen if one.file.kind == "complaint")
+    await _tell(tx, actor, case, done, made_for)
     return done
 
 
@@ -231,9 +232,13 @@ async def _put_in_force(tx: Tx, case: Case, made: RecordedAssessment) -> None:
     )
 
 
-async def _tell(tx: Tx, actor: Actor, case: Case, made: RecordedAssessment) -> None:
+async def _tell(
+    tx: Tx, actor: Actor, case: Case, made: RecordedAssessment, made_for: frozenset[str]
+) -> None:
     """Append the event; it names the protocol made for the complaint, or the general one."""
-    named = min(made.result.protocols, key=lambda one: one.id in _FOR_EVERYONE, default=None)
+    silent = {one.protocol for one in made.result.trace.gates if one.state == "unmet"}
+    speaking = [one for one in made.result.protocols if one.id not in silent]
+    named = min(speaking, key=lambda one: one.id not in made_for, default=None)
     await outbox.append(
         tx,
         actor,
@@ -321,10 +326,6 @@ def _recorded(assessment_id: UUID, row: asyncpg.Record) -> RecordedAssessment:
     )
 
 
-_FOR_EVERYONE: Final = frozenset(
-    {"first-look", "iitt-adult", "iitt-child", "general-adult", "news2", "bedside-pews"}
-)
-"""General protocols and scores: the event names another one when there is one."""
 _RESULT: Final = msgspec.json.Decoder(Assessment)
 _STANDING: Final = msgspec.json.Decoder(Standing)
 _FINDINGS: Final = msgspec.json.Decoder(tuple[Finding, ...])

@@ -74,6 +74,68 @@ async def test_a_call_goes_from_first_word_to_closure(live: Live) -> None:
     assert closed.json()["state"] == "closed"
 
 
+async def told(live: Live, path: str, **values: Any) -> dict[str, Any]:
+    findings = [{"input": name, "value": value} for name, value in values.items()]
+    answer = await live.client.put(
+        f"{path}/findings", headers=live.bearer(), json={"findings": findings}
+    )
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_a_milder_level_waits_for_its_confirmation(live: Live) -> None:
+    case = await opened(live, complaint_text="mal de dos", age_years=40, sex="M")
+    path = f"{API}/cases/{case['id']}"
+    await told(live, path, responds=False, breathes_normally=False)
+    milder = await told(live, path, responds=True, breathes_normally=True)
+    assert milder["standing"]["assured"] == "U0"
+    assert milder["standing"]["lower"] is not None
+    assert (await live.get(path)).json()["case"]["lower"]["assessment_id"] == milder["id"]
+    confirm = {"assessment_id": milder["id"], "reason": "misheard"}
+    where = f"{path}/acuity-confirmations"
+    for who, body, status, code in (
+        ("operator", confirm, 403, "physician_only"),
+        ("physician", {"assessment_id": milder["id"]}, 422, "reason_missing"),
+        ("physician", {**confirm, "assessment_id": case["id"]}, 409, "assessment_outdated"),
+    ):
+        refused = await live.post(where, who, json=body)
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+    once = key()
+    done = await live.post(where, "physician", json=confirm, headers=once)
+    assert done.status_code == 201, done.text
+    assert (done.json()["from_assured"], done.json()["reason"]) == ("U0", "misheard")
+    again = await live.post(where, "physician", json=confirm, headers=once)
+    assert again.json() == done.json()
+    late = await live.post(where, "physician", json=confirm)
+    assert (late.status_code, late.json()["code"]) == (409, "nothing_to_confirm")
+    after = (await live.get(path)).json()
+    assert after["case"]["lower"] is None
+    assert after["confirmations"] == [done.json()]
+
+
+async def test_an_odd_value_is_set_aside_and_an_impossible_one_refused(live: Live) -> None:
+    case = await opened(live, complaint_text="mal de dos", age_years=40, sex="M")
+    path = f"{API}/cases/{case['id']}"
+    odd = await told(live, path, spo2=55, hr=80)
+    assert odd["to_confirm"] == [
+        {"path": "$.findings[0]", "input": "spo2", "value": 55.0, "plausible": [60.0, 100.0]}
+    ]
+    for values, reason, at in (
+        ({"temp_c": 98.6}, "out_of_range", 0),
+        ({"sbp": 110, "dbp": 120}, "impossible_pair", 0),
+    ):
+        findings = [{"input": name, "value": value} for name, value in values.items()]
+        refused = await live.client.put(
+            f"{path}/findings", headers=live.bearer(), json={"findings": findings}
+        )
+        problem = refused.json()
+        assert (refused.status_code, problem["reason"]) == (422, reason)
+        assert problem["path"] == f"$.findings[{at}]"
+        assert problem["value"] == findings[at]["value"]
+        assert problem["allowed"]
+
+
 async def test_a_dispatch_leaves_at_once(live: Live) -> None:
     case = await opened(live, complaint_text="ne respire plus")
     path = f"{API}/cases/{case['id']}"

@@ -25,7 +25,7 @@ async def test_opening_recognises_the_words_and_evaluates_at_once(centre: Centre
     case = await centre.open("mal poitrine bras gauche", age_years=61.0, sex="M")
     assert case.complaint == "chest-pain"
     assert case.state == "taken"
-    assert case.acuity_assured == "U1"
+    assert case.acuity_proposed == "U1"
     assert case.acuity_worst == "U0"
     assert case.responsible_actor_id == centre.operator.id
     assert await centre.kinds(case) == ["case.opened", "assessment.recorded"]
