@@ -11,7 +11,7 @@ The relations are those of docs/protocols.md, tried here in the engine as it shi
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -37,6 +37,8 @@ RELATIONS: Final[tuple[Relation, ...]] = (
 )
 
 _OBSERVATION: Final = Observation(context=PROFESSIONAL)
+_SHOWN: Final = 5
+"""Violations printed of one protocol."""
 _DRAWS: Final = 6
 """Draws of a worse answer before a case is given up."""
 
@@ -64,6 +66,27 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
 def judged(protocol: Protocol, row: Row) -> Evaluation:
     """Ask the engine about a row, everything being obtainable."""
     return evaluate([protocol], row.findings(), _OBSERVATION)
+
+
+def sabotaged(protocol: Protocol, row: Row) -> Evaluation:
+    """Ask a faulty engine: what nobody can answer it takes for reassuring.
+
+    The fault that three-valued logic is there to exclude; a run with it must fail.
+    """
+    answers = dict(row.answers)
+    for entry in protocol.file.inputs:
+        if entry.key in row.unanswerable:
+            answers[entry.key] = _reassuring(entry)
+    return judged(protocol, Row(answers=answers, unanswerable=frozenset()))
+
+
+def _reassuring(entry: Input) -> Answer:
+    """Give the answer a careless reader would assume."""
+    if entry.type == "bool":
+        return entry.worse == "false"
+    if entry.type == "choice":
+        return entry.choices[0]
+    return (entry.normal or entry.range or (0.0, 0.0))[0]
 
 
 class Generator:
@@ -204,7 +227,7 @@ def broken(relation: Relation, one: Evaluation, two: Evaluation) -> bool:
         return softer or (one.closed and not two.closed)
     if relation == "taken_back":
         return _milder(one.worst, two.worst)
-    inside = all(entry.readings[0].gate > 0 for entry in (one, two))
+    inside = all(entry.readings[0].gate == 0 for entry in (one, two))
     return inside and _milder(one.proposed, two.proposed)
 
 
@@ -236,3 +259,20 @@ def run(protocol: Protocol, cases: int, seed: int, judge: Judge = judged) -> Tri
                 Violation(relation=relation, case=case, input=key, before=before, after=after)
             )
     return Tried(cases=cases, by_relation=dict(counted), violations=tuple(violations))
+
+
+def lines(protocol: Protocol, tried: Tried) -> Iterator[str]:
+    """Print what the cases of one protocol came to.
+
+    Args:
+        protocol: What was tried.
+        tried: What came of it.
+
+    Yields:
+        The counts, and for each violation how to make it again.
+    """
+    counts = " ".join(f"{name} {count}" for name, count in sorted(tried.by_relation.items()))
+    yield f"{protocol.file.id:28} {counts}, {len(tried.violations)} violations"
+    for entry in tried.violations[:_SHOWN]:
+        first, second = (row.answers.get(entry.input) for row in (entry.before, entry.after))
+        yield f"    case {entry.case}: {entry.relation} {entry.input}: {first} -> {second}"

@@ -9,7 +9,7 @@ from triage.engine import assess
 from triage.finding import PROFESSIONAL, Finding
 from triage.labelled import VITALS, Facts, recorded
 from triage.library import Library
-from triage.recogniser import Recogniser
+from triage.recogniser import Recogniser, Recognition
 
 
 def propose(
@@ -26,16 +26,31 @@ def propose(
     Returns:
         The assessment; nothing further is asked.
     """
+    heard, findings = enter(library, recogniser, facts, mask_vitals=mask_vitals)
+    return assess(
+        library.choose(heard.complaint, allow_draft=True),
+        findings,
+        Observation(context=PROFESSIONAL, default_acuity=heard.default_acuity),
+    )
+
+
+def enter(
+    library: Library, recogniser: Recogniser, facts: Facts, *, mask_vitals: bool = False
+) -> tuple[Recognition, list[Finding]]:
+    """Enter what was recorded of a case: what its words say, and the findings.
+
+    Args:
+        library: Knows which findings are possible.
+        recogniser: Reads the words.
+        facts: What was recorded; it stands above what the words say.
+        mask_vitals: Vital signs count as not obtainable here.
+    """
     heard = recogniser.recognise(facts.complaint_text or facts.text)
     entered = {finding.input: finding for finding in heard.findings}
     if mask_vitals:
         entered = {key: finding for key, finding in entered.items() if key not in VITALS}
     entered |= {entry.input: entry for entry in recorded(facts, mask_vitals=mask_vitals)}
-    return assess(
-        library.choose(heard.complaint, allow_draft=True),
-        _acceptable(library, entered),
-        Observation(context=PROFESSIONAL, default_acuity=heard.default_acuity),
-    )
+    return heard, _acceptable(library, entered)
 
 
 def _acceptable(library: Library, entered: dict[str, Finding]) -> list[Finding]:
