@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from triage import library
-from triage.expression import Value
+from triage.expression import Value, evaluate
 from triage.protocol import ParsedScore, decode
 from triage.scoring import score
 
@@ -259,3 +259,27 @@ def test_a_column_shifted_by_one_is_found() -> None:
         != published(TEWS["tews-adult"]["sbp"], value)
     ]
     assert wrong == list(range(81, 200))
+
+
+IITT_UNDER_12: Final[dict[float, dict[str, tuple[int, int]]]] = {
+    0.5: {"hr": (90, 180), "rr": (25, 50)},
+    1.0: {"hr": (80, 160), "rr": (20, 40)},
+    4.0: {"hr": (80, 160), "rr": (20, 40)},
+    5.0: {"hr": (70, 140), "rr": (10, 30)},
+    11.0: {"hr": (70, 140), "rr": (10, 30)},
+}
+"""Age in years: (low, high); below the first or above the second is a high-risk vital sign."""
+
+
+@pytest.mark.parametrize("age", sorted(IITT_UNDER_12))
+@pytest.mark.parametrize("key", ["hr", "rr"])
+def test_high_risk_vital_signs_under_12_agree_with_the_chart(age: float, key: str) -> None:
+    found = LIBRARY.get("iitt-child")
+    assert found is not None
+    (parsed,) = [p for p in found.rules if p.rule.id == "high_risk_vital_signs"]
+    low, high = IITT_UNDER_12[age][key]
+    healthy: dict[str, Value] = {"age_y": age, "temp_c": 37.0}
+    healthy |= {name: float(bounds[0]) for name, bounds in IITT_UNDER_12[age].items()}
+    for value in whole_numbers("iitt-child", key):
+        got = evaluate(parsed.effective, healthy | {key: float(value)})
+        assert got is (value < low or value > high), value
