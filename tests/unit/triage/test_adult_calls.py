@@ -15,8 +15,15 @@ CALLS: tuple[tuple[str, str, dict[str, Answer], Acuity], ...] = (
     (
         "a diabetic woman of 78 with nausea and a burning that stopped three hours ago",
         "chest-pain",
-        {"age_y": 78, "sex": "F", "pain_now": False, "hours_since_last_pain": 3}
-        | {"quality": "burning", "nausea_vomiting": True, "diabetic": True},
+        {
+            "age_y": 78,
+            "sex": "F",
+            "pain_now": False,
+            "hours_since_last_pain": 3,
+            "quality": "burning",
+            "nausea_vomiting": True,
+            "diabetic": True,
+        },
         "U1",
     ),
     (
@@ -40,15 +47,19 @@ CALLS: tuple[tuple[str, str, dict[str, Answer], Acuity], ...] = (
     (
         "an arm weak for twenty minutes, well again",
         "stroke",
-        {"age_y": 59, "sex": "M", "focal_deficit": True, "deficit_gone": True}
-        | {"hours_since_well": 2},
+        {
+            "age_y": 59,
+            "sex": "M",
+            "focal_deficit": True,
+            "deficit_gone": True,
+            "hours_since_well": 2,
+        },
         "U1",
     ),
     (
         "a period five days late and a little blood",
         "abdominal-pain",
-        {"age_y": 24, "sex": "F", "pregnant": False, "late_period": True}
-        | {"vaginal_bleeding": True},
+        {"age_y": 24, "sex": "F", "pregnant": False, "late_period": True, "vaginal_bleeding": True},
         "U1",
     ),
     (
