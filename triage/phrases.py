@@ -51,6 +51,7 @@ class Hit(msgspec.Struct, frozen=True):
     score: float
     denied: bool
     past: bool
+    kin: bool
 
 
 class Phrasebook:
@@ -146,14 +147,17 @@ def _hit(
     first, last = min(found), max(found)
     if words[first].sentence != words[last].sentence:
         return None
-    if (term.ordered or term.denies) and words[first].clause != words[last].clause:
+    if term.denies and words[first].clause != words[last].clause:
         return None
     gap = last - first + 1 - len(found)
     score = term.weight * _GAP**gap
     for place in found:
         score *= words[place].quality
     denied = not term.denies and any(words[place].denied for place in found)
-    return Hit(term, tuple(sorted(found)), score, denied, any(words[place].past for place in found))
+    past, kin = (
+        any(flags) for flags in zip(*((words[p].past, words[p].kin) for p in found), strict=True)
+    )
+    return Hit(term, tuple(sorted(found)), score, denied, past, kin)
 
 
 def _near(

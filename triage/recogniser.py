@@ -122,8 +122,8 @@ class Recogniser:
             text: Anything; only the first 400 words are read.
 
         Returns:
-            The matches, the most severe floor first, then the most words, then the first
-            said. A complaint whose words are part of a longer match ("bleeding" in "nasal
+            The matches, the most severe floor first, then the most words, the best fit, the
+            first said. A complaint whose words are part of a longer match ("bleeding" in "nasal
             bleeding") is left out; one that only a tale of the past states comes only when
             nothing else does.
         """
@@ -163,20 +163,23 @@ class Recogniser:
         """Join the hits of one complaint, those of the present before those of the past."""
         present = [hit for hit in hits if not hit.past]
         ranked = sorted(present or hits, key=lambda hit: (-len(hit.places) * hit.score, hit.places))
-        places = set(ranked[0].places)
+        places, used = set(ranked[0].places), {ranked[0].term}
         doubt = 1 - ranked[0].score
         for hit in ranked[1:]:
-            if places.isdisjoint(hit.places) and doubt > 1 - THRESHOLD:
+            new = places.isdisjoint(hit.places) and hit.term not in used
+            if new and doubt > 1 - THRESHOLD:
                 doubt *= 1 - hit.score
                 places |= set(hit.places)
+                used.add(hit.term)
         return _Found(self._by_code[code], frozenset(places), 1 - doubt, not present)
 
 
-def _rank(found: _Found) -> tuple[Acuity, int, int, str]:
-    """Order by floor, then words matched, then place in the text, then code."""
+def _rank(found: _Found) -> tuple[Acuity, int, float, int, str]:
+    """Order by floor, then words matched, then score, then place in the text, then code."""
     return (
         found.complaint.default_acuity,
         -len(found.places),
+        -found.score,
         min(found.places),
         found.complaint.code,
     )

@@ -5,7 +5,7 @@ carried to hasty French and made cautious: a comma ends a denial unless a list g
 "or", so that a sign is rather heard once too often than missed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -39,6 +39,7 @@ class ScopeWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         past: Sequences that open a tale of the past.
         past_limits: Words that bring back the present.
         durations: Words before "history" that make it the present ("2-day history of").
+        kin: Sequences that open a tale of the family.
         relatives: Kin who, after one of `some` and before one of `who`, open a family tale.
         some: See `relatives`.
         who: See `relatives`.
@@ -58,6 +59,7 @@ class ScopeWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     past: tuple[str, ...]
     past_limits: tuple[str, ...]
     durations: tuple[str, ...]
+    kin: tuple[str, ...]
     relatives: tuple[str, ...]
     some: tuple[str, ...]
     who: tuple[str, ...]
@@ -82,6 +84,14 @@ class Token(Protocol):
         ...
 
 
+class Scope(msgspec.Struct, frozen=True):
+    """Under which scopes a word stands: denied, told of the past, told of the family."""
+
+    denied: bool
+    past: bool
+    kin: bool
+
+
 class Scopes:
     """Finds scopes with one set of words; immutable once built."""
 
@@ -90,34 +100,40 @@ class Scopes:
         self._sets = {
             name: frozenset(getattr(words, name)) for name in ScopeWords.__struct_fields__
         }
-        self._apparent = _by_first(words.apparent)
-        self._past = _by_first(words.past)
-        self.words = frozenset(word for entry in self._sets.values() for word in entry)
+        self._apparent = by_first(words.apparent)
+        self._past = by_first(words.past)
+        self._kin = by_first(words.kin)
+        self.words = frozenset(
+            word for entry in self._sets.values() for text in entry for word in text.split()
+        )
         """Every word that opens or ends a scope."""
 
-    def over(self, tokens: Sequence[Token]) -> list[tuple[bool, bool]]:
-        """Tell for each token whether it is denied, and whether it tells of the past.
+    def over(self, tokens: Sequence[Token]) -> list[Scope]:
+        """Tell for each token under which scopes it stands.
 
         Args:
             tokens: Words and marks in order.
 
         Returns:
-            One pair (denied, past) per token.
+            One scope per token.
         """
-        denied, past = [False] * len(tokens), [False] * len(tokens)
+        denied, past, kin = ([False] * len(tokens) for _ in range(3))
         skip = 0
         for at, token in enumerate(tokens):
             if at < skip or token.is_mark or token.text not in self.words:
                 continue
-            apparent = _sequence(self._apparent, tokens, at)
+            apparent = sequence(self._apparent, tokens, at)
             if apparent:
                 skip = at + apparent
                 continue
-            told = self._past_begins(tokens, at)
-            if told:
-                self._cover(tokens, at + told, past, "past_limits", reach=len(tokens))
+            for told, covered in (
+                (self._past_begins(tokens, at), past),
+                (self._kin_begins(tokens, at), kin),
+            ):
+                if told:
+                    self._cover(tokens, at + told, covered, "past_limits", reach=len(tokens))
             self._denies(tokens, at, denied)
-        return list(zip(denied, past, strict=True))
+        return [Scope(*state) for state in zip(denied, past, kin, strict=True)]
 
     def _denies(self, tokens: Sequence[Token], at: int, denied: list[bool]) -> None:
         """Mark what the word at a position denies, if it denies anything."""
@@ -205,16 +221,18 @@ class Scopes:
     def _past_begins(self, tokens: Sequence[Token], at: int) -> int:
         """Give the length of the words that open the past at a position, or 0."""
         before = {token.text for token in tokens[max(0, at - _NEAR) : at]}
-        if tokens[at].text in self._sets["relatives"]:
-            after = {token.text for token in tokens[at + 1 : at + 1 + _NEAR]}
-            kin = before & self._sets["some"] and after & self._sets["who"]
-            return 1 if kin else 0
-        if before & self._sets["durations"]:
-            return 0
-        return _sequence(self._past, tokens, at)
+        return 0 if before & self._sets["durations"] else sequence(self._past, tokens, at)
+
+    def _kin_begins(self, tokens: Sequence[Token], at: int) -> int:
+        """Give the length of the words that open a tale of the family at a position, or 0."""
+        if tokens[at].text not in self._sets["relatives"]:
+            return sequence(self._kin, tokens, at)
+        before = {token.text for token in tokens[max(0, at - _NEAR) : at]}
+        after = {token.text for token in tokens[at + 1 : at + 1 + _NEAR]}
+        return 1 if before & self._sets["some"] and after & self._sets["who"] else 0
 
 
-def _by_first(sequences: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
+def by_first(sequences: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:
     """File sequences of words under their first word, the longest first."""
     filed: dict[str, list[tuple[str, ...]]] = {}
     for words in sorted((tuple(text.split()) for text in sequences), key=len, reverse=True):
@@ -222,7 +240,7 @@ def _by_first(sequences: Sequence[str]) -> dict[str, list[tuple[str, ...]]]:
     return filed
 
 
-def _sequence(filed: dict[str, list[tuple[str, ...]]], tokens: Sequence[Token], at: int) -> int:
+def sequence(filed: dict[str, list[tuple[str, ...]]], tokens: Sequence[Token], at: int) -> int:
     """Give the length of the sequence that begins at a position, or 0."""
     for words in filed.get(tokens[at].text, ()):
         if tuple(token.text for token in tokens[at : at + len(words)]) == words:

@@ -14,6 +14,8 @@ import msgspec
 
 SPELLING_MIN: Final = 6
 SWAP_MIN: Final = 4
+STEM_MIN: Final = 7
+"""Shorter stems are too near to ordinary words ("concern" and "cancer")."""
 ONE_LETTER_OFF: Final = 0.85
 SOUNDS_ALIKE: Final = 0.8
 _MOST_LETTERS: Final = 24
@@ -53,17 +55,17 @@ class Spelling:
     """
 
     def __init__(
-        self, *, exact: AbstractSet[str], stems: Iterable[str], known: AbstractSet[str]
+        self, *, exact: AbstractSet[str], stems: AbstractSet[str], known: AbstractSet[str]
     ) -> None:
         self._known = known
         self._exact = _neighbourhood(exact)
         self._swaps = {
             swapped: word
-            for word in sorted(exact, reverse=True)
+            for word in sorted({*exact, *stems}, reverse=True)
             if SWAP_MIN <= len(word) < SPELLING_MIN
             for swapped in _swapped(word)
         }
-        self._stems = _neighbourhood(stems)
+        self._stems = _neighbourhood(stem for stem in stems if len(stem) >= STEM_MIN)
         self._stem_lengths = sorted({len(stem) for stems in self._stems.values() for stem in stems})
         self._sounds: dict[str, str] = {}
         for word in sorted(word for words in self._exact.values() for word in words):

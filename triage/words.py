@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from triage import spelling
-from triage.scopes import Scopes, ScopeWords
+from triage.scopes import Scopes, ScopeWords, by_first, sequence
 
 VOCABULARY_FILE: Final = Path(__file__).with_name("vocabulary.toml")
 MOST_WORDS: Final = 400
@@ -35,8 +35,10 @@ class VocabularyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         abbreviations: What an abbreviation spells out to, in words of the vocabulary.
         capitals: The same for those that are also ordinary words: read only in capitals, or
             in a text of at most three words.
+        idioms: Words that mean something else together: read as one word.
         classes: Words that say the same thing; terms name a class in capitals.
         known: Ordinary words that are never taken for a misspelling.
+        spelled: Words in full whose misspellings are caught; terms hold mere beginnings.
         scopes: Words of denial and of the past.
     """
 
@@ -44,8 +46,10 @@ class VocabularyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     dotted: tuple[str, ...]
     abbreviations: dict[str, str]
     capitals: dict[str, str]
+    idioms: dict[str, str]
     classes: dict[str, tuple[str, ...]]
     known: tuple[str, ...]
+    spelled: tuple[str, ...]
     scopes: ScopeWords
 
 
@@ -58,7 +62,8 @@ class Word(msgspec.Struct, frozen=True):
         sentence: Number of its sentence; no term spans two.
         clause: Number of its clause; no term with a denial in it spans two.
         denied: Something before or after it denies it.
-        past: It tells of earlier times or of the family.
+        past: It tells of earlier times, or of the family.
+        kin: It tells of the family.
         quality: 1 as spelled, less when it had to be corrected.
     """
 
@@ -68,6 +73,7 @@ class Word(msgspec.Struct, frozen=True):
     clause: int
     denied: bool
     past: bool
+    kin: bool
     quality: float
 
 
@@ -93,6 +99,7 @@ class Lexicon:
         self._fillers = frozenset(file.fillers)
         self._dotted = frozenset(file.dotted)
         self._scopes = Scopes(file.scopes)
+        self._idioms = by_first(file.idioms)
         self._exact: dict[str, set[str]] = {}
         self._stems: dict[str, set[str]] = {}
         for atom in atoms:
@@ -102,9 +109,9 @@ class Lexicon:
             for member in members:
                 self._file_under(fold(member), name)
         self._longest = max(map(len, self._stems), default=0)
-        spelled = {*self._exact, *file.abbreviations}
+        spelled = {*self._exact, *file.abbreviations, *(w for w in file.spelled if self._lookup(w))}
         known = {*map(fold, file.known), *self._fillers, *self._scopes.words}
-        self._spelling = spelling.Spelling(exact=spelled, stems=self._stems, known=known)
+        self._spelling = spelling.Spelling(exact=spelled, stems=self._stems.keys(), known=known)
 
     def _file_under(self, word: str, atom: str) -> None:
         """Let a word, or a prefix, stand for an atom."""
@@ -122,18 +129,35 @@ class Lexicon:
         Returns:
             Its words in order, fillers left out, at most the first 400.
         """
-        marks = self._spell_out(_split(text, self._dotted))
+        marks = self._spell_out(self._joined(_split(text, self._dotted)))
         state = self._scopes.over(marks)
         words: list[Word] = []
         sentence = clause = 0
-        for mark, (denied, past) in zip(marks, state, strict=True):
+        for mark, scope in zip(marks, state, strict=True):
             if mark.is_mark:
                 sentence += mark.hard
                 clause += 1
             elif mark.text not in self._fillers:
                 atoms, quality = self._atoms(mark.text)
-                words.append(Word(mark.text, atoms, sentence, clause, denied, past, quality))
+                past = scope.past or scope.kin
+                words.append(
+                    Word(mark.text, atoms, sentence, clause, scope.denied, past, scope.kin, quality)
+                )
         return tuple(words)
+
+    def _joined(self, marks: list[Mark]) -> list[Mark]:
+        """Read words that mean something else together as one word."""
+        joined: list[Mark] = []
+        at = 0
+        while at < len(marks):
+            length = 0 if marks[at].is_mark else sequence(self._idioms, marks, at)
+            if length:
+                said = " ".join(mark.text for mark in marks[at : at + length])
+                joined.append(Mark(self._file.idioms[said]))
+            else:
+                joined.append(marks[at])
+            at += length or 1
+        return joined
 
     def _spell_out(self, marks: list[Mark]) -> list[Mark]:
         """Spell abbreviations out; the ambiguous ones only where they are meant."""
