@@ -144,7 +144,6 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
     owner = labels.get(case.responsible_actor_id, "") if case.responsible_actor_id else ""
     if case.responsible_organisation_id is not None:
         owner = words.t("dossier.receiver")
-    dispatched = any(one.reflex for one in file.dispositions)
     return views.Dossier(
         case_id=case.id,
         number=case.id.hex[-5:].upper(),
@@ -174,13 +173,20 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
         calls=case.calls_96h,
         previous=case.previous_case_id,
         recall=recall(file, actor),
-        reflex=open_
-        and case.decided_at is None
+        reflex=open_ and _dispatchable(file, actor),
+    )
+
+
+def _dispatchable(file: CaseView, actor: Actor) -> bool:
+    """Tell whether this reader may dispatch at once: not yet done, place and number known."""
+    case = file.case
+    return (
+        case.decided_at is None
         and may(actor, "dispatch.reflex")
-        and not dispatched
+        and not any(one.reflex for one in file.dispositions)
         and bool(people.phone(file))
         and case.place is not None
-        and entitlement.dispatch_refusal(case) is None,
+        and entitlement.dispatch_refusal(case) is None
     )
 
 
@@ -219,17 +225,23 @@ def timeline(file: CaseView, labels: Mapping[UUID, str], words: Words) -> tuple[
         )
         for one in file.dispositions
     ]
-    lines += [
+    lines += _lowered(file, labels, words)
+    return tuple(sorted(lines, key=lambda one: one.at))
+
+
+def _lowered(file: CaseView, labels: Mapping[UUID, str], words: Words) -> list[views.Line]:
+    """Tell who put a milder level in force."""
+    none = words.t("level.none")
+    return [
         views.Line(
             at=one.confirmed_at,
             text=words.t(
                 "event.lowered",
-                before=one.from_proposed or words.t("level.none"),
-                after=one.to_proposed or words.t("level.none"),
+                before=one.from_proposed or none,
+                after=one.to_proposed or none,
                 reason=words.code("reason", one.reason),
             ),
             who=labels.get(one.confirmed_by, ""),
         )
         for one in file.confirmations
     ]
-    return tuple(sorted(lines, key=lambda one: one.at))
