@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from triage import proposing
+from triage import proposing, recogniser
 from triage.acuity import Acuity
 from triage.assessment import Observation
 from triage.engine import Evaluation, evaluate
@@ -18,7 +18,7 @@ from triage.finding import PROFESSIONAL, Finding
 from triage.format import Answer
 from triage.labelled import Facts
 from triage.library import Library
-from triage.recogniser import Recogniser
+from triage.reader import Reader
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
@@ -68,20 +68,20 @@ def read(lines: Iterable[bytes]) -> Iterator[Answers | Facts]:
             raise Unreadable(f"line {number} is not a case") from error
 
 
-def enter(library: Library, recogniser: Recogniser, case: Answers | Facts) -> Entered:
+def enter(library: Library, reader: Reader, case: Answers | Facts) -> Entered:
     """Enter a case; what no protocol asks for and what an input refuses is left out.
 
     Args:
         library: The protocols.
-        recogniser: Reads the words of a case that was recorded in words.
+        reader: Reads the words of a case that was recorded in words.
         case: The case.
     """
     if isinstance(case, Facts):
-        heard, findings = proposing.enter(library, recogniser, case)
+        heard, findings = proposing.enter(library, reader, case)
         return Entered(
             complaint=heard.complaint, default=heard.default_acuity, findings=tuple(findings)
         )
-    known = recogniser.complaint(case.complaint) if case.complaint is not None else None
+    known = None if case.complaint is None else recogniser.shipped().complaint(case.complaint)
     given = [Finding(input=key, value=value) for key, value in case.findings.items()]
     given += [Finding(input=key, unanswerable="caller_cannot_know") for key in case.unanswerable]
     return Entered(

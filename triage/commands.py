@@ -18,7 +18,7 @@ from triage import (
     protocol_check,
     protocol_diff,
     protocol_page,
-    recogniser,
+    reader,
     shadow,
     signing,
 )
@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     except (ProtocolError, signing.Refused) as error:
         _say(f"refused: {error}")
         return 1
-    except (_Wrong, case_lines.Unreadable, FileNotFoundError) as error:
+    except (_Wrong, case_lines.Unreadable, OSError) as error:
         _say(str(error))
         return WRONG_CALL
 
@@ -217,9 +217,7 @@ def _diff(chosen: argparse.Namespace) -> int:
     """Print who moves between two versions."""
     loaded = library.load(chosen.directory)
     before, after = (decode(p.read_bytes(), loaded.cards) for p in (chosen.before, chosen.after))
-    found = protocol_diff.compare(
-        loaded, recogniser.shipped(), (before, after), _cases(chosen.cases)
-    )
+    found = protocol_diff.compare(loaded, reader.shipped(), (before, after), _cases(chosen.cases))
     if chosen.json:
         _json(found)
     else:
@@ -249,7 +247,7 @@ def _shadow(chosen: argparse.Namespace) -> int:
     """Print what protocols in shadow would have said."""
     loaded = library.load(chosen.directory)
     _chosen(loaded, [chosen.against] if chosen.against else [])
-    reports = shadow.report(loaded, recogniser.shipped(), _cases(chosen.cases), chosen.against)
+    reports = shadow.report(loaded, reader.shipped(), _cases(chosen.cases), chosen.against)
     if chosen.json:
         _json(reports)
     elif not reports:

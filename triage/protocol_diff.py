@@ -9,7 +9,7 @@ from triage.case_lines import Answers, enter, judge
 from triage.labelled import Facts
 from triage.library import Library
 from triage.protocol import Protocol
-from triage.recogniser import Recogniser
+from triage.reader import Reader
 
 _SHOWN = 12
 """Cases named on one line of the printed report; the JSON names all."""
@@ -38,7 +38,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 def compare(
     library: Library,
-    recogniser: Recogniser,
+    reader: Reader,
     versions: tuple[Protocol, Protocol],
     cases: Iterable[Answers | Facts],
 ) -> Difference:
@@ -46,7 +46,7 @@ def compare(
 
     Args:
         library: Gives the other protocols.
-        recogniser: Reads cases recorded in words.
+        reader: Reads cases recorded in words.
         versions: The protocol before and after.
         cases: What to assess.
     """
@@ -54,7 +54,7 @@ def compare(
     worlds = [_with(library, one, versions) for one in versions]
     moved: dict[tuple[Acuity | None, Acuity | None], list[str]] = {}
     for case in cases:
-        old, new = (judge(w, enter(w, recogniser, case)).proposed for w in worlds)
+        old, new = (judge(w, enter(w, reader, case)).proposed for w in worlds)
         moved.setdefault((old, new), []).append(case.id)
     moves = [
         Move(before=old, after=new, cases=tuple(ids))

@@ -16,7 +16,7 @@ from triage.finding import PROFESSIONAL, Finding
 from triage.labelled import Facts
 from triage.library import Library
 from triage.protocol import Protocol
-from triage.recogniser import Recogniser
+from triage.reader import Reader
 
 _SHOWN = 12
 
@@ -49,7 +49,7 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
 
 def report(
     library: Library,
-    recogniser: Recogniser,
+    reader: Reader,
     cases: Sequence[Answers | Facts],
     against: str | None = None,
 ) -> tuple[ShadowReport, ...]:
@@ -57,12 +57,12 @@ def report(
 
     Args:
         library: With the shadows.
-        recogniser: Reads cases recorded in words.
+        reader: Reads cases recorded in words.
         cases: What to assess; nothing further is asked.
         against: Only this rival, instead of all of the same kind and complaint.
     """
     return tuple(
-        _one(library, recogniser, cases, shadow, _rivals(library, shadow, against))
+        _one(library, reader, cases, shadow, _rivals(library, shadow, against))
         for shadow in library.protocols
         if shadow.file.status == "shadow"
     )
@@ -86,7 +86,7 @@ def _rivals(library: Library, shadow: Protocol, against: str | None) -> tuple[Pr
 
 def _one(
     library: Library,
-    recogniser: Recogniser,
+    reader: Reader,
     cases: Sequence[Answers | Facts],
     shadow: Protocol,
     rivals: tuple[Protocol, ...],
@@ -97,7 +97,7 @@ def _one(
     down: list[str] = []
     raised: list[str] = []
     for case in cases:
-        entered = enter(library, recogniser, case)
+        entered = enter(library, reader, case)
         findings = entered.findings
         says = _levels((shadow,), findings)
         said = _levels(rivals, findings)
