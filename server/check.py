@@ -1,4 +1,7 @@
-"""The `check` subcommand: format, lint, types, import layers, docstrings. Needs the dev lock."""
+"""The `check` subcommand: format, lint, types, import layers, docstrings, protocols proved.
+
+Needs the dev lock.
+"""
 
 import argparse
 import os
@@ -31,6 +34,8 @@ def steps(*, fix: bool) -> dict[str, list[str]]:
         "types": [python, "-m", "mypy", *rooms, "tests"],
         "imports": [str(binaries / "lint-imports"), "--cache-dir", ".regul/cache/imports"],
         "docstrings": [*docstrings, *rooms],
+        "protocols": [python, "-P", "-m", "server.cli", "protocols", "check"],
+        "patients": [python, "-P", "-m", "server.cli", "protocols", "metamorphic"],
     }
 
 
@@ -42,7 +47,7 @@ def main(arguments: list[str]) -> int:
     """
     parser = argparse.ArgumentParser(prog="regul check", description=__doc__)
     parser.add_argument("--fix", action="store_true", help="format, and fix what is safe to fix")
-    parser.add_argument("step", nargs="*", help="only these: format lint types imports docstrings")
+    parser.add_argument("step", nargs="*", help=f"only these: {' '.join(steps(fix=False))}")
     options = parser.parse_args(arguments)
     wanted = steps(fix=options.fix)
     for name in set(options.step) - set(wanted):

@@ -149,7 +149,7 @@ def test_a_draft_is_marked_in_the_trace() -> None:
 
 
 def test_the_command_line_lists_checks_tests_and_shows(capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["list"], ["check"], ["test"], ["show", "news2"]):
+    for words in (["list"], ["check", "news2"], ["test"], ["show", "news2"]):
         assert main(words) == 0
     assert "sound" in capsys.readouterr().out
     assert main(["show", "nothing"]) == 2
