@@ -115,6 +115,10 @@ class Recogniser:
         """Give every complaint, in the order of the file: the list to choose from."""
         return self._file.complaints
 
+    def citations(self) -> tuple[Citation, ...]:
+        """Give the sources of the floors."""
+        return self._file.citations
+
     def recognise(self, text: str | None) -> Recognition:
         """Recognise the complaints a text states.
 

@@ -134,7 +134,7 @@ def test_recorded_complaints_are_recognised_nearly_always() -> None:
         ("fièvre, pas de toux, douleur thoracique", "chest-pain"),
         ("ne répond pas, ne respire pas", "cardiac-arrest"),
         ("il ne respire pas", "cardiac-arrest"),
-        ("ne respire pas bien", "dyspnoea"),
+        ("ne respire pas bien", "respiratory-distress"),
     ],
 )
 def test_a_denial_ends_with_its_clause(text: str, code: str) -> None:
