@@ -6,6 +6,8 @@ Protocols run compiled (`compiler`); what they must say is what the plain interp
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from triage.assessment import Assessment, Observation, Question
 from triage.finding import Finding, ObserverContext
 from triage.program import LEVELS, NO_LEVEL, RANK, programs
@@ -53,18 +55,22 @@ def evaluate(
         [read(program, values.get, refused, context) for program in programs(protocols)]
     )
     assured = worst = NO_LEVEL
-    default = RANK[observation.default_acuity]
+    firm = default = RANK[observation.default_acuity]
     for one in readings:
         if one.gate >= 0:
             assured = min(assured, one.assured)
             worst = min(worst, one.worst)
             default = min(default, one.program.default)
+            if not one.gate:
+                firm = min(firm, one.program.default)
+    proposed = min(assured, default)
     needs_physician = physician_required(readings)
-    question = _next_question(readings, assured, context, fits=not needs_physician)
+    decided = _Decided(proposed, min(assured, firm), not needs_physician, context)
+    question = _next_question(readings, decided)
     return Evaluation(
         LEVELS[assured],
         LEVELS[worst],
-        LEVELS[min(assured, default)],
+        LEVELS[proposed],
         LEVELS[default],
         question is None,
         needs_physician,
@@ -94,30 +100,37 @@ def physician_required(readings: Iterable[Reading]) -> bool:
     return not general or (has_complaint and not complaint)
 
 
-def _next_question(
-    readings: tuple[Reading, ...], assured: int, context: ObserverContext, *, fits: bool
-) -> Question | None:
+class _Decided(msgspec.Struct, frozen=True):
+    """What a question would have to change to matter, and who can answer it; see `oracle`."""
+
+    proposed: int
+    firm: int
+    fits: bool
+    context: ObserverContext
+
+
+def _next_question(readings: tuple[Reading, ...], decided: _Decided) -> Question | None:
     """Give the obtainable open input that matters most: U0, then gates, then by level."""
     best: tuple[int, int] = (NO_LEVEL, 0)
     chosen: tuple[Reading, int, int] | None = None
     for one in readings:
         program = one.program
-        if one.gate > 0 and best > (0, 1) and _gate_matters(one, assured, fits=fits):
-            bits = one.gate & program.obtainable_by(context) & ~one.unanswerable
+        if one.gate > 0 and best > (0, 1) and _gate_matters(one, decided):
+            bits = one.gate & program.obtainable_by(decided.context) & ~one.unanswerable
             if bits:
                 best, chosen = (0, 1), (one, bits, -1)
         if one.asking >= 0:
             rank = program.ranks[one.asking]
-            if rank < assured and (rank, 0) < best:
-                bits = one.own[one.asking] & program.obtainable_by(context) & ~one.unanswerable
-                best, chosen = (rank, 0), (one, bits, one.asking)
+            if rank < decided.proposed and (rank, 0) < best:
+                obtainable = program.obtainable_by(decided.context) & ~one.unanswerable
+                best, chosen = (rank, 0), (one, one.own[one.asking] & obtainable, one.asking)
     if chosen is None:
         return None
     reading, bits, rule = chosen
     return reading.program.question(bits, rule, reading.row)
 
 
-def _gate_matters(one: Reading, assured: int, *, fits: bool) -> bool:
+def _gate_matters(one: Reading, decided: _Decided) -> bool:
     """Tell whether knowing the population could still change anything; see `oracle`."""
-    could_fit = not fits and one.program.protocol.file.kind != "score"
-    return one.worst < assured or could_fit or one.program.default < assured
+    could_fit = not decided.fits and one.program.protocol.file.kind != "score"
+    return one.worst < decided.proposed or could_fit or one.program.default < decided.firm

@@ -105,9 +105,15 @@ def assess(
         assumed = _assured(tuple(_evaluate(entry, filled, unanswerable) for entry in chosen))
     declared = (entry.file.default_acuity for entry in speaking if entry.file.kind == "complaint")
     default = most_severe(observation.default_acuity, *declared)
-    needs_physician = _physician_required(evaluations)
-    question = _next_question(evaluations, assured, observation.context, fits=not needs_physician)
     proposed = most_severe(assured, default)
+    needs_physician = _physician_required(evaluations)
+    decided = _Decided(
+        proposed=proposed,
+        firm=_firm(evaluations, assured, observation),
+        fits=not needs_physician,
+        context=observation.context,
+    )
+    question = _next_question(evaluations, decided)
     trace = _trace(evaluations, assumptions)
     return Assessment(
         assured=assured,
@@ -126,6 +132,30 @@ def assess(
         cards=_cards(evaluations),
         semantics=SEMANTICS,
     )
+
+
+class _Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question would have to change to matter, and who can answer it.
+
+    `firm` is the proposed level without the defaults of protocols whose gate is unknown.
+    """
+
+    proposed: Acuity | None
+    firm: Acuity | None
+    fits: bool
+    context: ObserverContext
+
+
+def _firm(
+    evaluations: tuple[_Evaluation, ...], assured: Acuity | None, observation: Observation
+) -> Acuity | None:
+    """Give the proposed level as far as no gate can lower it."""
+    declared = (
+        entry.protocol.file.default_acuity
+        for entry in evaluations
+        if entry.protocol.file.kind == "complaint" and entry.gate.state == "met"
+    )
+    return most_severe(assured, observation.default_acuity, *declared)
 
 
 def _evaluate(
@@ -230,30 +260,24 @@ def _physician_required(evaluations: tuple[_Evaluation, ...]) -> bool:
     return "met" not in general or (bool(complaint) and "met" not in complaint)
 
 
-def _next_question(
-    evaluations: tuple[_Evaluation, ...],
-    assured: Acuity | None,
-    context: ObserverContext,
-    *,
-    fits: bool,
-) -> Question | None:
+def _next_question(evaluations: tuple[_Evaluation, ...], decided: _Decided) -> Question | None:
     """Give the obtainable open input that matters most, or None when no one matters.
 
-    Rules that could raise the level are served worst first; the gates come after U0, since
+    Rules that could raise the proposed level are served worst first; the gates come after U0, since
     whom we speak of matters for everything but a dispatch at once. Ties go to the protocol,
     then the rule, that stands first.
     """
     candidates: list[tuple[tuple[Acuity, int], Question]] = []
     for evaluation in evaluations:
         gate = evaluation.gate
-        found = _first_obtainable(evaluation, gate.open_inputs, context)
-        if found is not None and _gate_matters(evaluation, assured, fits=fits):
+        found = _first_obtainable(evaluation, gate.open_inputs, decided.context)
+        if found is not None and _gate_matters(evaluation, decided):
             candidates.append((("U0", 1), _question(found, gate.protocol, "population", "U1")))
         for verdict in evaluation.verdicts:
             level = verdict.parsed.rule.acuity
-            if verdict.truth is not None or not is_more_severe(level, assured):
+            if verdict.truth is not None or not is_more_severe(level, decided.proposed):
                 continue
-            found = _first_obtainable(evaluation, verdict.own_open, context)
+            found = _first_obtainable(evaluation, verdict.own_open, decided.context)
             if found is not None:
                 rule = verdict.parsed.rule.id
                 entry = _question(found, evaluation.protocol.file.id, rule, level)
@@ -262,7 +286,7 @@ def _next_question(
     return best[1] if best is not None else None
 
 
-def _gate_matters(evaluation: _Evaluation, assured: Acuity | None, *, fits: bool) -> bool:
+def _gate_matters(evaluation: _Evaluation, decided: _Decided) -> bool:
     """Tell whether knowing the population could still change anything.
 
     It could while a rule may raise the level, while no pathway is known to fit, or while the
@@ -270,12 +294,12 @@ def _gate_matters(evaluation: _Evaluation, assured: Acuity | None, *, fits: bool
     """
     file = evaluation.protocol.file
     could_raise = any(
-        v.truth is not False and is_more_severe(v.parsed.rule.acuity, assured)
+        v.truth is not False and is_more_severe(v.parsed.rule.acuity, decided.proposed)
         for v in evaluation.verdicts
     )
-    could_fit = not fits and file.kind != "score"
+    could_fit = not decided.fits and file.kind != "score"
     default = file.default_acuity if file.kind == "complaint" else None
-    holds_up = default is not None and is_more_severe(default, assured)
+    holds_up = default is not None and is_more_severe(default, decided.firm)
     return could_raise or could_fit or holds_up
 
 

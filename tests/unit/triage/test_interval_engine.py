@@ -171,12 +171,12 @@ def test_asking_what_is_proposed_until_closed_leaves_nothing_that_matters(
         findings.append(data.draw(finding(INPUTS[key])))
     got = run(findings)
     assert got.closed
-    possible = [e for e in got.trace.possible if rank(e.acuity) < rank(got.assured)]
+    possible = [e for e in got.trace.possible if rank(e.acuity) < rank(got.proposed)]
     assert possible == []
     fewer = {entry.input for entry in findings}
     for key in sorted(set(INPUTS) - fewer)[:5]:
         more = run([*findings, data.draw(finding(INPUTS[key]))])
-        assert more.assured == got.assured
+        assert more.proposed == got.proposed
 
 
 def test_nothing_known_is_no_level_never_u5() -> None:
