@@ -60,10 +60,11 @@ class RecordedCase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """One recorded answer as the API takes it."""
+    """One recorded answer as the API takes it; what stands in a record is not asked again."""
 
     input: str
     value: float | bool | str
+    confirmed: bool = True
 
 
 INPUTS: Final[dict[str, str]] = {
@@ -137,8 +138,10 @@ def findings(case: RecordedCase) -> list[Recorded]:
         case: Decoded line.
 
     Returns:
-        In the order of `INPUTS`.
+        In the order of `INPUTS`; a diastolic pressure that is not below the systolic is no record.
     """
+    if case.sbp is not None and case.dbp is not None and case.dbp >= case.sbp:
+        case = msgspec.structs.replace(case, dbp=None)
     values = ((name, getattr(case, field)) for field, name in INPUTS.items())
     found = ((name, "other" if value == "O" else value) for name, value in values)
     return [Recorded(input=name, value=value) for name, value in found if value is not None]
