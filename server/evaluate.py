@@ -17,7 +17,7 @@ import msgspec
 from server import cli
 from server.refusal import Refusal
 from server.report import Figure, Report, machine, met, show
-from triage import baselines, evaluation, library, recogniser
+from triage import baselines, evaluation, library, reader
 from triage.acuity import SCALE
 from triage.assessment import Assessment
 from triage.evaluation import Measured
@@ -58,6 +58,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     by_complaint: bool
     seed: int
     bootstrap: int
+    baselines: bool = True
 
 
 def main(arguments: list[str]) -> int:
@@ -81,6 +82,7 @@ def main(arguments: list[str]) -> int:
         by_complaint=parsed.by_complaint,
         seed=parsed.seed,
         bootstrap=parsed.bootstrap,
+        baselines=not parsed.no_baselines,
     )
     show(evaluate(options), json=parsed.json)
     return 0
@@ -92,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mask", choices=["vitals"], help="enter vital signs as unobtainable")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--by-complaint", action="store_true", help="add errors by complaint")
+    parser.add_argument("--no-baselines", action="store_true", help="the protocols alone")
     parser.add_argument("--seed", type=int, default=1, help="of samples and folds (1)")
     parser.add_argument("--bootstrap", type=int, default=2000, help="bootstrap samples (2000)")
     parser.add_argument("--directory", type=Path, default=library.PROTOCOLS_DIRECTORY)
@@ -165,16 +168,20 @@ def score(
         cases: Labelled.
         mask_vitals: Enter vital signs as not obtainable here.
     """
-    heard = recogniser.shipped()
+    reading = reader.shipped()
     return [
         Scored(
             case=case,
-            assessment=propose(protocols, heard, case.facts, mask_vitals=mask_vitals),
-            complaint=heard.recognise(case.facts.complaint_text or case.facts.text).complaint
-            or "none",
+            assessment=propose(protocols, reading, case.facts, mask_vitals=mask_vitals),
+            complaint=_complaint(reading, case.facts),
         )
         for case in cases
     ]
+
+
+def _complaint(reading: reader.Reader, facts: Facts) -> str:
+    """Give the code of the complaint as it was read, or `none`."""
+    return reading.read(facts.complaint_text or facts.text).recognition.complaint or "none"
 
 
 def _levels(protocols: library.Library, scored: list[Scored], options: Options) -> Iterator[Figure]:
@@ -189,7 +196,8 @@ def _levels(protocols: library.Library, scored: list[Scored], options: Options) 
         kept = [i for i, one in enumerate(scored) if one.case.facts.site == site]
         part = [labels[i] for i in kept], [levels[i] for i in kept]
         yield from _figures(f".site{site}", *part, options, {})
-    yield from _baselines(protocols, scored, labels, options)
+    if options.baselines:
+        yield from _baselines(protocols, scored, labels, options)
     yield from _engine_curve(labels, [one.assessment for one in scored])
     if options.by_complaint:
         yield from _by_complaint(scored, labels, levels)

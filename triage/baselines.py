@@ -169,5 +169,7 @@ def _fit(features: Matrix, target: Rows) -> Matrix:
         slope = features.T @ (softmax(scores, axis=1) - hot) + _PENALTY * shrunk
         return float(value), slope.ravel()
 
-    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B")
+    found = minimize(
+        loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-6}
+    )
     return np.asarray(found.x).reshape(shape)

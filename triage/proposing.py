@@ -1,6 +1,6 @@
 """What the protocols propose for a recorded case when nothing more is asked.
 
-Pure: the path of a new case (the words are recognised, what they assert and what was recorded is
+Pure: the path of a new case (the words are read, what they state and what was recorded is
 entered, the engine runs) without the database. Labels never come here.
 """
 
@@ -9,24 +9,26 @@ from triage.engine import assess
 from triage.finding import PROFESSIONAL, Finding
 from triage.labelled import VITALS, Facts, recorded
 from triage.library import Library
-from triage.recogniser import Recogniser, Recognition
+from triage.reader import Reader
+from triage.recogniser import Recognition
 
 
 def propose(
-    library: Library, recogniser: Recogniser, facts: Facts, *, mask_vitals: bool = False
+    library: Library, reader: Reader, facts: Facts, *, mask_vitals: bool = False
 ) -> Assessment:
     """Assess a case from what was recorded of it; drafts run.
 
     Args:
         library: The protocols.
-        recogniser: Reads the words of the complaint, or the whole vignette.
+        reader: Reads the words of the complaint, or the whole vignette: complaints, signs,
+            denials, numbers.
         facts: What was recorded; it stands above what the words say.
         mask_vitals: Vital signs count as not obtainable here.
 
     Returns:
         The assessment; nothing further is asked.
     """
-    heard, findings = enter(library, recogniser, facts, mask_vitals=mask_vitals)
+    heard, findings = enter(library, reader, facts, mask_vitals=mask_vitals)
     return assess(
         library.choose(heard.complaint, allow_draft=True),
         findings,
@@ -35,22 +37,22 @@ def propose(
 
 
 def enter(
-    library: Library, recogniser: Recogniser, facts: Facts, *, mask_vitals: bool = False
+    library: Library, reader: Reader, facts: Facts, *, mask_vitals: bool = False
 ) -> tuple[Recognition, list[Finding]]:
     """Enter what was recorded of a case: what its words say, and the findings.
 
     Args:
         library: Knows which findings are possible.
-        recogniser: Reads the words.
+        reader: Reads the words.
         facts: What was recorded; it stands above what the words say.
         mask_vitals: Vital signs count as not obtainable here.
     """
-    heard = recogniser.recognise(facts.complaint_text or facts.text)
-    entered = {finding.input: finding for finding in heard.findings}
+    reading = reader.read(facts.complaint_text or facts.text)
+    entered = {finding.input: finding for finding in reading.full}
     if mask_vitals:
         entered = {key: finding for key, finding in entered.items() if key not in VITALS}
     entered |= {entry.input: entry for entry in recorded(facts, mask_vitals=mask_vitals)}
-    return heard, _acceptable(library, entered)
+    return reading.recognition, _acceptable(library, entered)
 
 
 def _acceptable(library: Library, entered: dict[str, Finding]) -> list[Finding]:

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from triage import baselines, library, recogniser
+from triage import baselines, library, reader
 from triage.labelled import VITALS, Facts, UnreadableCase, read, recorded
 from triage.proposing import propose
 
@@ -74,7 +74,7 @@ def test_permuting_labels_changes_no_proposal() -> None:
     ]
     before, after = (
         [
-            propose(LIBRARY, recogniser.shipped(), case.facts)
+            propose(LIBRARY, reader.shipped(), case.facts)
             for case in read(json.dumps(one).encode() for one in some)
         ]
         for some in (lines, permuted)
@@ -83,13 +83,13 @@ def test_permuting_labels_changes_no_proposal() -> None:
 
 
 def test_what_was_recorded_stands_above_the_words() -> None:
-    got = propose(LIBRARY, recogniser.shipped(), facts(complaint_text="80 ans, douleur thoracique"))
-    assert got == propose(LIBRARY, recogniser.shipped(), facts(complaint_text="douleur thoracique"))
+    got = propose(LIBRARY, reader.shipped(), facts(complaint_text="80 ans, douleur thoracique"))
+    assert got == propose(LIBRARY, reader.shipped(), facts(complaint_text="douleur thoracique"))
 
 
 def test_without_words_and_signs_there_is_no_level() -> None:
     healthy = Facts(id="b", age_y=40, sex="M", avpu="A", sbp=120, hr=70, rr=16, temp_c=36.8)
-    assert propose(LIBRARY, recogniser.shipped(), healthy).proposed is None
+    assert propose(LIBRARY, reader.shipped(), healthy).proposed is None
 
 
 def test_a_vital_sign_that_nobody_can_take_never_lowers_a_proposal() -> None:
@@ -97,8 +97,8 @@ def test_a_vital_sign_that_nobody_can_take_never_lowers_a_proposal() -> None:
         case = Facts(
             id="c", age_y=60, sex="M", avpu="A", complaint_text=text, sbp=130, hr=80, rr=16
         )
-        known = propose(LIBRARY, recogniser.shipped(), case).proposed
-        hidden = propose(LIBRARY, recogniser.shipped(), case, mask_vitals=True).proposed
+        known = propose(LIBRARY, reader.shipped(), case).proposed
+        hidden = propose(LIBRARY, reader.shipped(), case, mask_vitals=True).proposed
         assert known is not None
         assert hidden is not None
         assert hidden <= known
