@@ -19,6 +19,7 @@ from triage import (
     entitlement,
     findings,
     people,
+    reader,
     recogniser,
     recording,
     repeats,
@@ -86,7 +87,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
 async def open_case(
     tx: Tx, actor: Actor, evaluator: Evaluator, command: OpenCase, *, keys: KeyRing, key: DataKey
 ) -> Case:
-    """Open a case: the words are recognised, what they assert is recorded, the engine runs.
+    """Open a case: the words are read, their signs recorded, the engine runs.
 
     A repeated call begins at the level of the one before (`repeats`).
 
@@ -107,7 +108,8 @@ async def open_case(
         Invalid: `complaint_unknown`.
     """
     require(actor, "case.open")
-    heard = recogniser.shipped().recognise(command.complaint_text)
+    read = reader.shipped().read(command.complaint_text)
+    heard = read.recognition
     default, complaint = heard.default_acuity, command.complaint or heard.complaint
     if command.complaint is not None:
         known = recogniser.shipped().complaint(command.complaint)
@@ -134,7 +136,8 @@ async def open_case(
         await people.write_patient(tx, keys, key, case, command.patient)
     await repeats.carry(tx, case)
     library = evaluator.library
-    await findings.write(tx, actor, case, heard.findings, observer="recogniser", library=library)
+    asked_for = tuple(one for one in read.alarming if library.input(one.input) is not None)
+    await findings.write(tx, actor, case, asked_for, observer="recogniser", library=library)
     await findings.write(tx, actor, case, _told(command), observer="record", library=library)
     case = await cases.get(tx, actor, case.id)
     await recording.evaluate(tx, actor, evaluator, case, command.context)

@@ -82,7 +82,7 @@ def physician_reasons(*, unmatched: bool, calls_96h: int) -> tuple[PhysicianReas
     """Give why a physician is required; nothing when none is.
 
     Args:
-        unmatched: No protocol is known to cover the patient (age, pregnancy).
+        unmatched: No protocol is known to cover the patient (age, pregnancy) or the complaint.
         calls_96h: Contacts about the patient in 96 hours, this one included.
     """
     reasons: list[PhysicianReason] = ["no_matching_protocol"] if unmatched else []
@@ -188,14 +188,17 @@ def _needs_physician(case: Case) -> bool:
     return case.physician_required or is_open(case) or case.acuity_proposed in _VITAL
 
 
-def closing_refusal(role: Role, case: Case) -> Refusal | None:
+def closing_refusal(role: Role, case: Case, *, by_physician: bool) -> Refusal | None:
     """Check who closes: an open case, or one that nobody entitled to it decided, a physician.
 
     Args:
         role: Of the one who closes; the system closes what it was told to.
         case: The case.
+        by_physician: A physician decided it: the others may end what is done.
     """
-    if role in {Role.PHYSICIAN, Role.SYSTEM} or case.decided_at is not None:
+    if role in {Role.PHYSICIAN, Role.SYSTEM}:
+        return None
+    if case.decided_at is not None and (by_physician or not _needs_physician(case)):
         return None
     return "physician_only" if _needs_physician(case) or not _unregulated(case) else None
 

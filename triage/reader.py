@@ -1,9 +1,9 @@
 """A whole text to findings: who, which numbers, which signs, each with the words that say so.
 
 Pure and total. A reading is a proposal: only signs that make a patient worse are entered
-without a human (they can only raise a level, and are marked as read by software); numbers,
-age and denials wait until somebody confirms them. An evaluation on recorded texts, where nobody
-can be asked, uses the full reading.
+without a human (they can only raise a level, and are marked as read by software), and among
+them none that dispatches at once; numbers, age and denials wait until somebody confirms them.
+An evaluation on recorded texts, where nobody can be asked, uses the full reading.
 """
 
 from functools import cache
@@ -38,6 +38,7 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             `says` when left out.
         lasting: True of the person, even when told of the past.
         reassures: The answers are the harmless ones.
+        vital: Inputs of `says` that dispatch at once: a human answers them.
     """
 
     says: dict[str, bool]
@@ -45,6 +46,7 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     denies: tuple[str, ...] | None = None
     lasting: bool = False
     reassures: bool = False
+    vital: tuple[str, ...] = ()
 
 
 class SignFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,12 +62,14 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
         kind: `sign` makes the patient worse; `denial` answers the harmless way; `measure` is
             a number; `person` is age or sex.
         words: The words that say so, folded.
+        vital: It would dispatch at once: never entered without a human.
     """
 
     input: str
     value: Answer
     kind: Kind
     words: str
+    vital: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,11 +80,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alarming(self) -> tuple[Finding, ...]:
-        """Give what may be entered without a human: signs only, never a reassurance."""
+        """Give what may be entered without a human: worse signs, none of them vital."""
         return tuple(
             Finding(input=fact.input, value=fact.value)
             for fact in self.facts
-            if fact.kind == "sign"
+            if fact.kind == "sign" and not fact.vital
         )
 
     @property
@@ -145,7 +149,7 @@ class Reader:
         if not hit.denied:
             kind: Kind = "denial" if sign.reassures else "sign"
             return [
-                Fact(input=key, value=value, kind=kind, words=stated)
+                Fact(input=key, value=value, kind=kind, words=stated, vital=key in sign.vital)
                 for key, value in sign.says.items()
             ]
         if sign.reassures:

@@ -214,7 +214,8 @@ async def _put_in_force(tx: Tx, case: Case, made: RecordedAssessment) -> None:
     """Write the levels in force to the case, and what waits for a confirmation beside them."""
     standing, lower = made.standing, made.standing.lower
     reasons = entitlement.physician_reasons(
-        unmatched=made.result.physician_required, calls_96h=case.calls_96h
+        unmatched=made.result.physician_required or _physician_takes(case.complaint),
+        calls_96h=case.calls_96h,
     )
     await tx.execute(
         SET_ASSESSMENT,
@@ -265,6 +266,12 @@ async def _change_complaint(tx: Tx, actor: Actor, case: Case, code: str) -> Case
         raise errors.Invalid(reason, "No such complaint code.", path="$.complaint")
     await tx.execute(SET_COMPLAINT, case.id, code, known.default_acuity)
     return await cases.get(tx, actor, case.id)
+
+
+def _physician_takes(complaint: str | None) -> bool:
+    """Tell whether no protocol fits the complaint, so that a physician takes the call."""
+    known = None if complaint is None else recogniser.shipped().complaint(complaint)
+    return known is not None and known.physician
 
 
 async def latest(tx: Tx, actor: Actor, case_id: UUID) -> RecordedAssessment:

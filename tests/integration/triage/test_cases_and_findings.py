@@ -31,6 +31,20 @@ async def test_opening_recognises_the_words_and_evaluates_at_once(centre: Centre
     assert await centre.kinds(case) == ["case.opened", "assessment.recorded"]
 
 
+async def test_signs_in_the_words_are_recorded_as_read_by_software(centre: Centre) -> None:
+    case = await centre.adult("vomit du sang, SpO2 97, pas de fièvre, ne répond plus")
+    found = {one.input: one for one in (await centre.view(case)).findings}
+    assert found["vomits_or_coughs_blood"].value is True
+    assert found["vomits_or_coughs_blood"].observer == "recogniser"
+    for waits_for_a_human in ("spo2", "fever", "responds"):
+        assert waits_for_a_human not in found
+
+
+async def test_a_complaint_without_protocol_is_taken_by_a_physician(centre: Centre) -> None:
+    assert not (await centre.adult("mal de dos")).physician_required
+    assert (await centre.adult("transfert")).physician_required
+
+
 async def test_nothing_known_gives_no_level_and_a_physician(centre: Centre) -> None:
     case = await centre.open()
     assert case.acuity_assured is None
@@ -149,7 +163,7 @@ async def test_an_input_answered_twice_in_one_request_is_refused(centre: Centre)
 
 
 async def test_a_corrected_complaint_never_lowers_the_default(centre: Centre) -> None:
-    case = await centre.adult("dyspnea")
+    case = await centre.adult("respiratory distress")
     assert case.default_acuity == "U1"
     command = RecordFindings(complaint="skin")
     await centre.database.run(

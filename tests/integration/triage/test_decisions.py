@@ -84,7 +84,7 @@ async def test_a_neighbour_sees_another_queue(centre: Centre) -> None:
 async def test_a_milder_priority_needs_a_reason_and_for_u0_to_u2_a_physician(
     centre: Centre,
 ) -> None:
-    urgent = await centre.adult("dyspnea")
+    urgent = await centre.adult("respiratory distress")
     assert urgent.acuity_proposed == "U1"
     with pytest.raises(errors.Forbidden):
         await centre.qualify(urgent, "P3", reason="known_patient")
@@ -169,7 +169,7 @@ async def test_a_case_is_taken_over_only_from_who_has_it(centre: Centre) -> None
 
 
 async def test_a_physician_decides_and_both_levels_are_kept(centre: Centre) -> None:
-    case = await centre.qualify(await centre.adult("dyspnea"))
+    case = await centre.qualify(await centre.adult("respiratory distress"))
     with pytest.raises(errors.Invalid) as refused:
         await centre.decide(case, acuity="U3")
     assert refused.value.code == "reason_missing"
@@ -270,7 +270,7 @@ async def test_several_decisions_stand_in_one_case(centre: Centre) -> None:
 async def test_the_database_itself_refuses_a_lower_level_without_a_reason(
     centre: Centre, admin: Any
 ) -> None:
-    case = await centre.adult("dyspnea")
+    case = await centre.adult("respiratory distress")
     for role, reason, constraint in (
         ("physician", None, "disposition_lower_has_reason"),
         ("osnp", "x", "disposition_lower_by_physician"),
