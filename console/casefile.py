@@ -168,13 +168,19 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
         closable=open_
         and may(actor, "case.close")
         and bool(file.dispositions)
-        and entitlement.closing_refusal(actor.role, case) is None,
+        and _closing_refusal(file, actor) is None,
         timeline=timeline(file, labels, words),
         calls=case.calls_96h,
         previous=case.previous_case_id,
         recall=recall(file, actor),
         reflex=open_ and _dispatchable(file, actor),
     )
+
+
+def _closing_refusal(file: CaseView, actor: Actor) -> entitlement.Refusal | None:
+    """Tell why this reader may not close, or None."""
+    decided = any(one.decided_role == "physician" and not one.reflex for one in file.dispositions)
+    return entitlement.closing_refusal(actor.role, file.case, by_physician=decided)
 
 
 def _dispatchable(file: CaseView, actor: Actor) -> bool:

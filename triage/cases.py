@@ -245,7 +245,8 @@ async def close(tx: Tx, actor: Actor, case_id: UUID, command: CloseCase) -> Case
     """
     require(actor, "case.close")
     case = await locked(tx, actor, case_id)
-    refusal = entitlement.closing_refusal(actor.role, case)
+    by_physician = await tx.fetchval(SELECT_BY_PHYSICIAN, case_id)
+    refusal = entitlement.closing_refusal(actor.role, case, by_physician=by_physician)
     if refusal is not None:
         raise errors.Forbidden(refusal, "Only a physician may close this case.")
     if await tx.fetchval(CLOSE_CASE, case_id, command.outcome, actor.role == Role.SYSTEM) is None:
@@ -317,6 +318,10 @@ HAND_TO: Final = """
 update triage.case_file set responsible_actor_id = $2, responsible_organisation_id = $3
 where id = $1
 returning territory_id
+"""
+SELECT_BY_PHYSICIAN: Final = """
+select exists (select from triage.disposition
+    where case_id = $1 and decided_role = 'physician' and not reflex)
 """
 CLOSE_CASE: Final = """
 update triage.case_file c

@@ -118,9 +118,10 @@ with own as (
     where t.received_at > kernel.regul_now() - interval '96 hours'
       and coalesce(t.outcome, '') not in ('error', 'malicious')
     union
-    select c.id from triage.case_file c
-    where (c.id = $1 or c.id in (select k.id from linked k))
-      and not exists (select from triage.call l where l.case_id = c.id)
+    select $1 where not exists (select from triage.call l where l.case_id = $1)
+    union
+    select k.id from linked k
+    where not exists (select from triage.call l where l.case_id = k.id)
 ), previous as (
     select k.id from linked k order by k.opened_at desc, k.id desc limit 1
 )

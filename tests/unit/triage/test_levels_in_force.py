@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernel.actor import Role
 from triage.acuity import SCALE, Acuity, most_severe
 from triage.entitlement import (
+    closing_refusal,
     confirmation_refusal,
     deferral_refusal,
     physician_reasons,
@@ -116,6 +117,15 @@ def test_an_open_case_is_deferred_by_a_physician_only(fields: dict[str, Any]) ->
     assert proposed_priority(one) == "P2"
     assert proposed_priority(CASE) == "P3"
     assert priority_refusal(Role.OPERATOR, CASE, "P3", has_reason=False) is None
+
+
+def test_an_open_case_that_no_physician_decided_is_closed_by_one_only() -> None:
+    decided = case(decided_at=CASE.opened_at)
+    reopened = case(decided_at=CASE.opened_at, interval_closed=False, acuity_worst="U1")
+    assert closing_refusal(Role.OPERATOR, decided, by_physician=False) is None
+    assert closing_refusal(Role.OPERATOR, reopened, by_physician=False) == "physician_only"
+    assert closing_refusal(Role.OPERATOR, reopened, by_physician=True) is None
+    assert closing_refusal(Role.PHYSICIAN, reopened, by_physician=False) is None
 
 
 def test_what_a_human_raised_is_lowered_with_a_reason() -> None:
