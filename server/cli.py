@@ -35,8 +35,9 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "contracts": Subcommand("server.contracts", "write OpenAPI, AsyncAPI and schema files"),
     "protocols": Subcommand("server.protocols", "list and check the triage protocols"),
     "directory": Subcommand("server.directory_files", "load and compare directory files"),
-    "feeds": Subcommand("server.feeds", "examine a publisher's feed: what is wrong, what is repaired"),
+    "feeds": Subcommand("server.feeds", "examine, take in and report publishers' feeds"),
     "evaluate": Subcommand("server.evaluate", "score the protocols on labelled cases"),
+    "mutants": Subcommand("server.mutants", "plant faults in pure modules: do tests notice?"),
     "screenshots": Subcommand("server.screenshots", "photograph the console's pages for docs"),
     "conformance": Subcommand("server.conformance", "check the exchange formats"),
 }
