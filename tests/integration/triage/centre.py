@@ -97,8 +97,8 @@ class Centre:
     async def later(self, minutes: float) -> None:
         """Put the database's clock forward, from the real time."""
         await self.admin.execute(
-            "create or replace function kernel.regul_now() returns timestamptz language sql volatile"
-            f" as $$ select clock_timestamp() + interval '{minutes} minutes' $$"
+            "create or replace function kernel.regul_now() returns timestamptz"
+            f" language sql volatile as $$ select clock_timestamp() + interval '{minutes} minutes' $$"
         )
 
     async def adult(self, text: str | None = None, **known: Any) -> Case:
