@@ -51,8 +51,7 @@ def desks(actor: Actor, snapshot: Snapshot) -> tuple[Desk, ...]:
     """
     found = [
         Desk(schedule=diary.schedule, service=one, zone=_zone(snapshot, one))
-        for one in snapshot.services
-        if one.organisation_id in actor.organisation_ids
+        for one in snapshot.of_organisations(actor.organisation_ids)
         for diary in snapshot.diaries.get(one.id, ())
     ]
     return tuple(sorted(found, key=lambda desk: (desk.service.name, desk.schedule.id)))

@@ -3,6 +3,7 @@
 `travel` is the one function to replace by a routing engine: everything else asks it.
 """
 
+import math
 from typing import Final
 
 import msgspec
@@ -68,6 +69,13 @@ def unit_vectors(lon: Floats, lat: Floats) -> Floats:
     east, north = np.radians(lon), np.radians(lat)
     ring = np.cos(north)
     return np.stack((ring * np.cos(east), ring * np.sin(east), np.sin(north)), axis=-1)
+
+
+def unit_vector(lon: float, lat: float) -> tuple[float, float, float]:
+    """Give the point on the unit sphere of one position in degrees."""
+    east, north = math.radians(lon), math.radians(lat)
+    ring = math.cos(north)
+    return (ring * math.cos(east), ring * math.sin(east), math.sin(north))
 
 
 def great_circle_m(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:

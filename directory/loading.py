@@ -5,20 +5,17 @@ with others changes nothing; a whole reload now and then heals whatever no event
 """
 
 import asyncio
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
-from directory import distance, snapshot
+from directory import distance, open_slots, snapshot
 from directory.model import (
     CareService,
     Location,
-    Modality,
     OpeningHours,
     Organisation,
     OrganisationKind,
@@ -26,11 +23,9 @@ from directory.model import (
     ReferralLink,
     Role,
     Schedule,
-    SlotKind,
-    Visibility,
 )
 from directory.rows import Rows
-from directory.snapshot import Diary, OpenSlot, Snapshot
+from directory.snapshot import Snapshot
 from events import feed
 from events.listening import Bell
 from events.model import StoredEvent
@@ -41,7 +36,10 @@ from kernel.telemetry import logger
 MANY: Final = 500
 """More events than this at once: everything is read again instead."""
 RELOAD_S: Final = 60.0
-"""A whole reload at least this often: a hold whose time passed is free without an event."""
+"""A whole reload about this often: a hold whose time passed is free without an event."""
+_RELOAD_SHARE: Final = 20
+"""A reload waits at least this many times as long as the last one took: a national directory is
+read again every few minutes, a department's every minute."""
 _WAIT_S: Final = 1.0
 _AGAIN_S: Final = 0.5
 
@@ -56,7 +54,7 @@ class _Raw(msgspec.Struct, frozen=True):
     services: Sequence[asyncpg.Record]
     links: Sequence[asyncpg.Record]
     schedules: Sequence[asyncpg.Record]
-    slots: Sequence[asyncpg.Record]
+    slots: bytes
 
 
 async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
@@ -69,6 +67,7 @@ async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
     Returns:
         A snapshot whose version is a feed position that it includes.
     """
+    await tx.execute("set local statement_timeout = '120s'")
     raw = _Raw(
         # First: what is committed later than this position may be in the rows, never the reverse.
         await feed.head(tx),
@@ -78,7 +77,7 @@ async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
         await tx.fetch(SELECT_SERVICES),
         await tx.fetch(SELECT_LINKS),
         await tx.fetch(SELECT_SCHEDULES, None),
-        await tx.fetch(SELECT_OPEN_SLOTS, None),
+        await open_slots.copied(tx, None),
     )
     return await asyncio.to_thread(_freeze, raw, travel)
 
@@ -103,9 +102,9 @@ async def refresh(
     touched = await tx.fetchval(SELECT_TOUCHED, list(schedule_ids), list(slot_ids))
     if not touched:
         return older.refreshed(position, ())
-    schedules = await tx.fetch(SELECT_SCHEDULES, touched)
-    slots = await tx.fetch(SELECT_OPEN_SLOTS, touched)
-    return older.refreshed(position, _diaries(schedules, slots))
+    schedules = _schedules(await tx.fetch(SELECT_SCHEDULES, touched))
+    slots = open_slots.pasted(await open_slots.copied(tx, touched), schedules)
+    return older.refreshed_rows(position, schedules, slots)
 
 
 def touched(events: Iterable[StoredEvent]) -> tuple[frozenset[UUID], frozenset[UUID]]:
@@ -138,6 +137,7 @@ class Keeper:
         self._bell = bell or Bell()
         self._snapshot: Snapshot | None = None
         self._loaded_s = 0.0
+        self._took_s = 0.0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -170,7 +170,8 @@ class Keeper:
         """Bring the snapshot up to the head of the feed; load it when it is old or missing."""
         clock_s = asyncio.get_running_loop().time()
         current = self._snapshot
-        if current is None or clock_s - self._loaded_s > RELOAD_S:
+        pause_s = max(RELOAD_S, _RELOAD_SHARE * self._took_s)
+        if current is None or clock_s - self._loaded_s > pause_s:
             await self._reload(clock_s)
             return
         async with self._database.transaction(actor.system()) as tx:
@@ -196,6 +197,7 @@ class Keeper:
         async with self._database.transaction(actor.system()) as tx:
             self._snapshot = await load(tx)
         self._loaded_s = clock_s
+        self._took_s = asyncio.get_running_loop().time() - clock_s
 
 
 def _freeze(raw: _Raw, travel: distance.TravelModel | None) -> Snapshot:
@@ -212,7 +214,9 @@ def _freeze(raw: _Raw, travel: distance.TravelModel | None) -> Snapshot:
         care_services=tuple(map(_service, raw.services)),
         links=tuple(ReferralLink(**row) for row in raw.links),
     )
-    return snapshot.freeze(raw.position, rows, _diaries(raw.schedules, raw.slots), travel)
+    schedules = _schedules(raw.schedules)
+    slots = open_slots.pasted(raw.slots, schedules)
+    return snapshot.freeze_rows(raw.position, rows, schedules, slots, travel)
 
 
 def _service(row: asyncpg.Record) -> CareService:
@@ -225,36 +229,13 @@ def _service(row: asyncpg.Record) -> CareService:
     return msgspec.convert(values, CareService)
 
 
-def _diaries(
-    schedules: Iterable[asyncpg.Record], slots: Iterable[asyncpg.Record]
-) -> tuple[Diary, ...]:
-    """Join slots, sorted by schedule, start and id, to their schedules."""
-    grouped: Mapping[UUID, tuple[OpenSlot, ...]] = {
-        schedule_id: tuple(map(_slot, found))
-        for schedule_id, found in itertools.groupby(slots, key=lambda row: row["schedule_id"])
-    }
-    return tuple(
-        Diary(
-            schedule=Schedule(**{**row, "ownership": Ownership(row["ownership"])}),
-            slots=grouped.get(row["id"], ()),
+def _schedules(records: Iterable[asyncpg.Record]) -> list[Schedule]:
+    return [
+        Schedule(
+            **{**row, "ownership": Ownership(row["ownership"]), "spent": tuple(row["spent"])}
         )
-        for row in schedules
-    )
-
-
-def _slot(row: asyncpg.Record) -> OpenSlot:
-    start: datetime = row["starts_at"]
-    return OpenSlot(
-        id=row["id"],
-        schedule_id=row["schedule_id"],
-        start=start,
-        end=row["ends_at"],
-        kind=SlotKind(row["kind"]),
-        modality=Modality(row["modality"]),
-        visibility=Visibility(row["visibility"]),
-        capacity=row["capacity"],
-        free=row["free"],
-    )
+        for row in records
+    ]
 
 
 SELECT_TERRITORIES: Final = """
@@ -290,21 +271,19 @@ select source_id, target_id from directory.referral_link
 """
 
 SELECT_SCHEDULES: Final = """
-select id, care_service_id, ownership, source, sequence, as_of, paused, release_before_s
-from directory.schedule
-where $1::uuid[] is null or id = any ($1)
-"""
-
-SELECT_OPEN_SLOTS: Final = """
-with moment as materialized (select kernel.regul_now() as now)
-select l.id, l.schedule_id, l.starts_at, l.ends_at, l.kind, l.modality, l.visibility, l.capacity,
-    count(*) as free
-from directory.slot l join directory.seat s on s.slot_id = l.id, moment
-where l.withdrawn_at is null and l.starts_at > moment.now
-    and (s.state = 'free' or (s.state = 'held' and s.until <= moment.now))
-    and ($1::uuid[] is null or l.schedule_id = any ($1))
-group by l.id
-order by l.schedule_id, l.starts_at, l.id
+select s.id, s.care_service_id, s.ownership, s.source, s.sequence, s.as_of, s.paused,
+    s.release_before_s, s.release_min, s.quota_per_day, p.zone,
+    case when s.quota_per_day is null then '{}'::date[]
+        else directory.spent_days(s.id, s.quota_per_day, p.zone) end as spent,
+    a.marked_after_s, a.refused_after_s
+from directory.schedule s
+    join directory.care_service c on c.id = s.care_service_id
+    join directory.location p on p.id = c.location_id
+    left join lateral (
+        select d.marked_after_s, d.refused_after_s from directory.source_limit d
+        where d.source in (s.source, '*') order by d.source = '*' limit 1) a
+        on s.ownership = 'mirrored'
+where $1::uuid[] is null or s.id = any ($1)
 """
 
 SELECT_TOUCHED: Final = """

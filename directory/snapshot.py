@@ -4,18 +4,17 @@ Readers never wait: `refreshed` gives a new snapshot that shares everything that
 Row i of every array belongs to `services[i]`.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from directory import consent, distance, eligibility
+from directory import answers, columns, consent, distance, eligibility
+from directory.answers import Candidate, Search
+from directory.columns import MODALITIES, VISIBILITIES, Block, Diary, OpenSlot, Slots, SlotTable
 from directory.model import (
     CareService,
     CareServiceId,
@@ -23,83 +22,22 @@ from directory.model import (
     Location,
     Modality,
     Need,
+    Ownership,
     Schedule,
     ScheduleId,
-    SlotId,
-    SlotKind,
-    Visibility,
 )
 from directory.rows import Rows
+from directory.screen import Indices, Screen
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-Indices = NDArray[np.intp]
-_OFFICE: Final = frozenset({Modality.OFFICE})
+__all__ = ["Candidate", "Diary", "OpenSlot", "Search", "Snapshot", "freeze", "freeze_rows"]
+
+T = TypeVar("T")
 
 
-class OpenSlot(msgspec.Struct, frozen=True, kw_only=True):
-    """A slot with at least one free seat when the snapshot was taken.
-
-    Attributes:
-        free: Free seats then; the claim decides, not this number.
-    """
-
-    id: SlotId
-    schedule_id: ScheduleId
-    start: datetime
-    end: datetime
-    kind: SlotKind
-    modality: Modality
-    visibility: Visibility
-    capacity: int
-    free: int
-
-
-class Diary(msgspec.Struct, frozen=True, kw_only=True):
-    """One schedule with its open slots, by start then id."""
-
-    schedule: Schedule
-    slots: tuple[OpenSlot, ...] = ()
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """An eligible care service with what can be booked there for the need.
-
-    Attributes:
-        verdict: Why it fits (modality, cautions, first opening).
-        slots: Bookable slots in the need's window, by start then id; empty for a referral intake.
-        road_m: Estimated road metres; None when the place is unknown.
-        travel_s: Estimated journey in seconds; None when the place is unknown.
-    """
-
-    verdict: eligibility.Verdict
-    service: CareService
-    location: Location
-    slots: tuple[OpenSlot, ...]
-    road_m: float | None
-    travel_s: float | None
-
-
-class Search(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to one need.
-
-    Attributes:
-        version: Version of the snapshot that answered.
-        eligible: By distance, then id (unknown place: by id).
-        refused: Nearest refusals: fewest reasons first, then distance, then id.
-        considered: Care services that offer the service code.
-        refused_total: How many of them were refused; `refused` may hold fewer.
-    """
-
-    version: int
-    eligible: tuple[Candidate, ...]
-    refused: tuple[eligibility.Verdict, ...]
-    considered: int
-    refused_total: int
-
-
-class _Capability(msgspec.Struct, frozen=True):
+class Capability(msgspec.Struct, frozen=True):
     """The care services of one service code: their rows, and a tree over unit vectors."""
 
     rows: Indices
@@ -113,7 +51,9 @@ class Snapshot:
         version: Grows with every refresh.
         services: All care services, by id.
         locations: Location of each care service, same order.
-        diaries: Schedules with their open slots, by care service.
+        diaries: Schedules with their open slots, by care service; structs are made on the way.
+        travel: The territory's journeys.
+        screen: Columns of the care services.
     """
 
     def __init__(
@@ -121,7 +61,7 @@ class Snapshot:
         version: int,
         services: tuple[CareService, ...],
         locations: tuple[Location, ...],
-        diaries: Mapping[CareServiceId, tuple[Diary, ...]],
+        diaries: SlotTable,
         travel: distance.TravelModel,
     ) -> None:
         """Freeze the arrays; use `freeze` from outside."""
@@ -129,23 +69,27 @@ class Snapshot:
         self.services = services
         self.locations = locations
         self.diaries = diaries
-        self._travel = travel
+        self.travel = travel
+        self.screen = Screen(services, locations)
         self._row = {service.id: row for row, service in enumerate(services)}
-        self._lon = np.array([place.lon for place in locations], dtype=np.float64)
-        self._lat = np.array([place.lat for place in locations], dtype=np.float64)
-        self._office_only = np.array(
-            [service.modalities == _OFFICE for service in services], dtype=np.bool_
-        )
+        self.lon = np.array([place.lon for place in locations], dtype=np.float64)
+        self.lat = np.array([place.lat for place in locations], dtype=np.float64)
+        keys = np.frombuffer(b"".join(one.id.bytes for one in services), dtype=">u8")
+        self.lots = keys.reshape(-1, 2)[:, 1].astype(np.uint64)
         from scipy.spatial import cKDTree  # noqa: PLC0415 - slow to import, first needed here
 
-        points = distance.unit_vectors(self._lon, self._lat)
+        points = distance.unit_vectors(self.lon, self.lat)
         grouped: dict[str, list[int]] = {}
         for row, service in enumerate(services):
             grouped.setdefault(service.service, []).append(row)
         self._capabilities = {
-            code: _Capability(np.array(rows, dtype=np.intp), cKDTree(points[rows]))
+            code: Capability(np.array(rows, dtype=np.intp), cKDTree(points[rows]))
             for code, rows in grouped.items()
         }
+        self._owned: dict[UUID, list[int]] = {}
+        for row, service in enumerate(services):
+            self._owned.setdefault(service.organisation_id, []).append(row)
+        self._mirrored: dict[str, frozenset[ScheduleId]] = {}
 
     def service(self, care_service_id: CareServiceId) -> CareService | None:
         """Give one care service, or None."""
@@ -157,15 +101,41 @@ class Snapshot:
         row = self._row.get(care_service_id)
         return None if row is None else self.locations[row]
 
+    def capability(self, service: str) -> Capability | None:
+        """Give the rows and the tree of a service code; None when nobody offers it."""
+        return self._capabilities.get(service)
+
+    def of_organisations(self, organisation_ids: Iterable[UUID]) -> Sequence[CareService]:
+        """Give the care services that organisations run, by id."""
+        rows = sorted({row for one in organisation_ids for row in self._owned.get(one, ())})
+        return [self.services[row] for row in rows]
+
+    def mirrored(self, service: str) -> frozenset[ScheduleId]:
+        """Give the schedules of a service code that an editor has to confirm."""
+        capability = self._capabilities.get(service)
+        if capability is None:
+            return frozenset()
+        base = self._mirrored.get(service)
+        if base is None:
+            rows = capability.rows.tolist()
+            base = _mirrored(one for row in rows for one in self.diaries.base_schedules(row))
+            self._mirrored[service] = base
+        changed = [
+            row for row in self.diaries.changed_rows if self.services[row].service == service
+        ]
+        old = _mirrored(one for row in changed for one in self.diaries.base_schedules(row))
+        new = _mirrored(one for row in changed for one in self.diaries.block(row).schedules)
+        return (base - old) | new
+
     def nearest(self, service: str, lon: float, lat: float, count: int) -> tuple[CareService, ...]:
         """Give the `count` nearest care services of a service code, nearest first."""
         capability = self._capabilities.get(service)
         if capability is None or count < 1:
             return ()
-        point = distance.unit_vectors(np.array([lon]), np.array([lat]))[0]
         wanted = min(count, len(capability.rows))
-        _, found = capability.tree.query(point, k=[*range(1, wanted + 1)])
-        return tuple(self.services[capability.rows[position]] for position in np.ravel(found))
+        _, found = capability.tree.query(distance.unit_vector(lon, lat), k=wanted)
+        rows = capability.rows[found]
+        return tuple(self.services[row] for row in np.atleast_1d(rows).tolist())
 
     def bookable(
         self,
@@ -177,22 +147,42 @@ class Snapshot:
         """Give the slots of a care service in the need's window, by start then id.
 
         Slots that visibility or the publisher's consent forbid are left out. After the deadline
-        only the first slot of each modality is kept: it says how late one would be.
+        only the first slot of each modality and schedule is kept: it says how late one would be.
         """
+        row = self._row.get(care_service_id)
+        if row is None:
+            return ()
+        schedules, slots = self.diaries.window(row, columns.micros(need.earliest))
+        late = None if need.deadline is None else columns.micros(need.deadline)
+        seen: set[tuple[int, int]] = set()
         found: list[OpenSlot] = []
-        for diary in self.diaries.get(care_service_id, ()):
-            seen: set[Modality] = set()
-            first = bisect_left(diary.slots, need.earliest, key=_start)
-            for slot in diary.slots[first:]:
-                late = need.deadline is not None and slot.start > need.deadline
-                if late and slot.modality in seen:
-                    continue
-                if consent.shows(diary.schedule, slot.visibility, slot.start, audience, now):
-                    found.append(slot)
-                    seen.add(slot.modality)
-                if late and len(seen) == len(Modality):
+        for slot in slots:
+            way = (slot[3], slot[7])
+            if late is not None and slot[1] > late and way in seen:
+                continue
+            schedule = schedules[slot[3]]
+            start = columns.moment(slot[1])
+            if consent.shows(schedule, VISIBILITIES[slot[8]], start, audience, now):
+                found.append(columns.opened(slot, schedule))
+                seen.add(way)
+        return tuple(found)
+
+    def openings(
+        self, row: int, need: Need, now: datetime, audience: consent.Audience
+    ) -> eligibility.Openings:
+        """Give the earliest bookable start of a row by modality, from the need's `earliest`."""
+        schedules, slots = self.diaries.window(row, columns.micros(need.earliest))
+        found: dict[Modality, datetime] = {}
+        for slot in slots:
+            modality = MODALITIES[slot[7]]
+            if modality in found:
+                continue
+            start = columns.moment(slot[1])
+            if consent.shows(schedules[slot[3]], VISIBILITIES[slot[8]], start, audience, now):
+                found[modality] = start
+                if len(found) == len(MODALITIES):
                     break
-        return tuple(sorted(found, key=lambda slot: (slot.start, slot.id)))
+        return found
 
     def search(
         self,
@@ -224,7 +214,7 @@ class Snapshot:
             service, location = self.services[rows[position]], self.locations[rows[position]]
             straight = None if trip is None else float(trip.straight_m[position])
             slots = self._slots(service, need, now, audience)
-            verdict = eligibility.judge(need, service, location, _openings(slots), straight)
+            verdict = eligibility.judge(need, service, location, answers.openings(slots), straight)
             if not verdict.eligible:
                 refused.append(verdict)
                 continue
@@ -233,13 +223,13 @@ class Snapshot:
                     verdict=verdict,
                     service=service,
                     location=location,
-                    slots=_fitting(slots, need, verdict),
+                    slots=answers.fitting(slots, need, verdict),
                     road_m=None if trip is None else float(trip.road_m[position]),
                     travel_s=None if trip is None else float(trip.duration_s[position]),
                 )
             )
-        eligible.sort(key=lambda candidate: _nearness(candidate.verdict))
-        refused.sort(key=lambda verdict: (len(verdict.refusals), *_nearness(verdict)))
+        eligible.sort(key=lambda candidate: answers.nearness(candidate.verdict))
+        refused.sort(key=lambda verdict: (len(verdict.refusals), *answers.nearness(verdict)))
         return Search(
             version=self.version,
             eligible=tuple(eligible),
@@ -254,7 +244,7 @@ class Snapshot:
         """Give positions worth judging: an office beyond the radius is refused whatever else."""
         if trip is None or need.radius_m is None:
             return list(range(len(rows)))
-        beyond = self._office_only[rows] & (trip.straight_m > need.radius_m)
+        beyond = self.screen.office_only[rows] & (trip.straight_m > need.radius_m)
         far = np.flatnonzero(beyond)
         nearest = far[np.argsort(trip.straight_m[far], kind="stable")[:limit]]
         return [*np.flatnonzero(~beyond).tolist(), *nearest.tolist()]
@@ -291,7 +281,7 @@ class Snapshot:
     def _trip(self, need: Need, rows: Indices) -> distance.Travel | None:
         if need.lon is None or need.lat is None:
             return None
-        return distance.travel(need.lon, need.lat, self._lon[rows], self._lat[rows], self._travel)
+        return distance.travel(need.lon, need.lat, self.lon[rows], self.lat[rows], self.travel)
 
     def _slots(
         self, service: CareService, need: Need, now: datetime, audience: consent.Audience
@@ -303,7 +293,7 @@ class Snapshot:
     def refreshed(self, version: int, diaries: Iterable[Diary]) -> "Snapshot":
         """Give a snapshot in which these diaries replace those of the same schedules.
 
-        Arrays and trees are shared with this one: only the mapping of diaries is copied.
+        Arrays and trees are shared with this one: only the mapping of changed blocks is copied.
 
         Args:
             version: Not below this snapshot's.
@@ -312,49 +302,52 @@ class Snapshot:
         Raises:
             ValueError: `version` goes back.
         """
+        grouped = _grouped(diaries, lambda diary: diary.schedule.care_service_id)
+        return self._patched(
+            version, {owner: columns.block(mine) for owner, mine in grouped.items()}
+        )
+
+    def refreshed_rows(
+        self, version: int, schedules: Sequence[Schedule], slots: Slots
+    ) -> "Snapshot":
+        """Give a snapshot in which these schedules replace those of the same ids.
+
+        Args:
+            version: Not below this snapshot's.
+            schedules: As they are now, with all their open slots.
+            slots: In any order; `diary` indexes `schedules`.
+
+        Raises:
+            ValueError: `version` goes back.
+        """
+        owners = sorted({schedule.care_service_id for schedule in schedules})
+        fresh = columns.table(owners, schedules, slots)
+        return self._patched(version, {owner: fresh.block(at) for at, owner in enumerate(owners)})
+
+    def _patched(self, version: int, blocks: dict[CareServiceId, Block]) -> "Snapshot":
         if version < self.version:
             raise ValueError("a snapshot never goes back")
-        changed = dict(self.diaries)
-        for diary in diaries:
-            owner = diary.schedule.care_service_id
-            if owner not in self._row:
-                continue
-            kept = [d for d in changed.get(owner, ()) if d.schedule.id != diary.schedule.id]
-            changed[owner] = tuple(sorted((*kept, diary), key=lambda d: d.schedule.id))
+        changed: dict[int, Block] = {}
+        for owner, fresh in blocks.items():
+            row = self._row.get(owner)
+            if row is not None:
+                changed[row] = columns.merged(self.diaries.block(row), fresh)
         newer = Snapshot.__new__(Snapshot)
         newer.__dict__.update(self.__dict__)
         newer.version = version
-        newer.diaries = MappingProxyType(changed)
+        newer.diaries = self.diaries.replaced(changed)
         return newer
 
 
-def _start(slot: OpenSlot) -> datetime:
-    return slot.start
+def _mirrored(schedules: Iterable[Schedule]) -> frozenset[ScheduleId]:
+    return frozenset(one.id for one in schedules if one.ownership is Ownership.MIRRORED)
 
 
-def _openings(slots: tuple[OpenSlot, ...]) -> dict[Modality, datetime]:
-    """Give the earliest start by modality; `slots` are sorted by start."""
-    first: dict[Modality, datetime] = {}
-    for slot in slots:
-        first.setdefault(slot.modality, slot.start)
-    return first
-
-
-def _fitting(
-    slots: tuple[OpenSlot, ...], need: Need, verdict: eligibility.Verdict
-) -> tuple[OpenSlot, ...]:
-    """Keep the slots before the deadline in a modality that fits."""
-    return tuple(
-        slot
-        for slot in slots
-        if slot.modality in verdict.fitting
-        and (need.deadline is None or slot.start <= need.deadline)
-    )
-
-
-def _nearness(verdict: eligibility.Verdict) -> tuple[float, UUID]:
-    metres = verdict.straight_m
-    return (0.0 if metres is None else metres, verdict.care_service_id)
+def _grouped(items: Iterable[T], key: Callable[[T], CareServiceId]) -> dict[CareServiceId, list[T]]:
+    grouped: dict[CareServiceId, list[T]] = {}
+    for item in items:
+        grouped.setdefault(key(item), []).append(item)
+    return grouped
 
 
 def freeze(
@@ -363,7 +356,7 @@ def freeze(
     diaries: Iterable[Diary],
     travel: distance.TravelModel | None = None,
 ) -> Snapshot:
-    """Build a snapshot from rows.
+    """Build a snapshot from rows and diaries.
 
     Args:
         version: Number of this picture (a position of the event feed).
@@ -371,20 +364,37 @@ def freeze(
         diaries: Schedules with their open slots, in any order.
         travel: The territory's journeys; default values when left out.
     """
+    every = list(diaries)
+    parts = [columns.packed(diary.slots, at) for at, diary in enumerate(every) if diary.slots]
+    slots = np.concatenate(parts) if parts else columns.EMPTY
+    return freeze_rows(version, rows, [diary.schedule for diary in every], slots, travel)
+
+
+def freeze_rows(
+    version: int,
+    rows: Rows,
+    schedules: Sequence[Schedule],
+    slots: Slots,
+    travel: distance.TravelModel | None = None,
+) -> Snapshot:
+    """Build a snapshot from rows and slots that are columns already.
+
+    Args:
+        version: Number of this picture (a position of the event feed).
+        rows: Care services whose location is missing are left out.
+        schedules: Those of unknown care services are left out with their slots.
+        slots: In any order; `diary` indexes `schedules`.
+        travel: The territory's journeys; default values when left out.
+    """
     places = {place.id: place for place in rows.locations}
     kept = sorted(
         (service for service in rows.care_services if service.location_id in places),
         key=lambda service: service.id,
     )
-    known = {service.id for service in kept}
-    grouped: dict[CareServiceId, list[Diary]] = {}
-    for diary in sorted(diaries, key=lambda diary: diary.schedule.id):
-        if diary.schedule.care_service_id in known:
-            grouped.setdefault(diary.schedule.care_service_id, []).append(diary)
     return Snapshot(
         version,
         tuple(kept),
         tuple(places[service.location_id] for service in kept),
-        MappingProxyType({owner: tuple(found) for owner, found in grouped.items()}),
+        columns.table([service.id for service in kept], schedules, slots),
         travel or distance.TravelModel(),
     )

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from directory.model import CareService, Location, Modality, Need, Ownership
+from directory.model import CareService, Location, Modality, Need
 from directory.snapshot import Search, Snapshot
 from kernel import audit, errors, ids
 from kernel.actor import Actor, require
@@ -89,7 +89,7 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
         own=frozenset(command.own),
         refused=frozenset(command.refused),
         recent=await _recent(tx, decided.territory_id),
-        mirrored=_mirrored(snapshot, need.service),
+        mirrored=snapshot.mirrored(need.service),
     )
     offer = _offered(decided, command, snapshot, need, asking)
     await _insert(tx, actor, offer, need)
@@ -277,17 +277,6 @@ def _known(snapshot: Snapshot, search: Search) -> Mapping[UUID, tuple[CareServic
         if service is not None and location is not None:
             found[service.id] = (service, location)
     return found
-
-
-def _mirrored(snapshot: Snapshot, service: str) -> frozenset[UUID]:
-    """Give the schedules of a kind of care that an editor has to confirm."""
-    return frozenset(
-        diary.schedule.id
-        for one in snapshot.services
-        if one.service == service
-        for diary in snapshot.diaries.get(one.id, ())
-        if diary.schedule.ownership is Ownership.MIRRORED
-    )
 
 
 async def _insert(tx: Tx, actor: Actor, offer: Offer, need: Need) -> None:
