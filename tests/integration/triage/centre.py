@@ -98,7 +98,8 @@ class Centre:
         """Put the database's clock forward, from the real time."""
         await self.admin.execute(
             "create or replace function kernel.regul_now() returns timestamptz"
-            f" language sql volatile as $$ select clock_timestamp() + interval '{minutes} minutes' $$"
+            " language sql volatile as $$"
+            f" select clock_timestamp() + make_interval(secs => {minutes * 60}) $$"
         )
 
     async def adult(self, text: str | None = None, **known: Any) -> Case:
