@@ -6,7 +6,7 @@ per leaf, cost one walk down the tree. The result is what `oracle` says of the s
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from triage.acuity import Acuity
 from triage.assessment import FiredRule
 from triage.compiler import Row, groups, load_source, severest_first
-from triage.expression import And, Comparator, Compare, Constant, Expression, Name, Not, Or
+from triage.expression import And, Comparator, Compare, Constant, Expression, Name, Not, Or, names
 from triage.program import fired
 from triage.protocol import MAX_ITEM_SUFFIX, Input, ParsedItem, Protocol
 
@@ -74,13 +74,13 @@ def decider(protocol: Protocol) -> Decider:
     writer = _Writer(protocol)
     source = "\n".join([*writer.function(), ""])
     rules = severest_first(protocol)
+    every = tuple(fired(protocol, parsed) for parsed in rules)
     made = load_source(
         compile(source, f"<complete {protocol.digest[:16]}>", "exec"),
-        rule=[fired(protocol, parsed) for parsed in rules].__getitem__,
-        levels=tuple(parsed.rule.acuity for parsed in rules),
+        every=every,
+        **{f"r{index}": entry for index, entry in enumerate(every)},
         Decision=Decision,
         IncompleteError=IncompleteError,
-        map=map,
     )
     decide = made["decide"]
     case = _case(protocol)
@@ -122,6 +122,7 @@ class _Writer:
         self.place = {e.key: index for index, e in enumerate(protocol.file.inputs)}
         self.type = {e.key: e.type for e in protocol.file.inputs}
         self.scores = {parsed.score.id: n for n, parsed in enumerate(protocol.scores)}
+        self.named = frozenset[str]().union(*(names(parsed.when) for parsed in protocol.rules))
 
     def function(self) -> Iterator[str]:
         """Write the whole function."""
@@ -130,13 +131,14 @@ class _Writer:
         yield from (f"    {line}" for line in self.complete())
         points = []
         for number, parsed in enumerate(self.protocol.scores):
-            names = []
+            parts = []
             for place, entries in enumerate(groups(parsed).values()):
-                names.append(f"p{number}_{place}")
-                yield f"    {names[-1]} = {self.points(entries)}"
-            yield f"    s{number} = {' + '.join(names) or '0'}"
-            yield f"    x{number} = max({', '.join(names) or '0'}, {names[0] if names else '0'})"
-            points.append(f"({', '.join(names)},)" if names else "()")
+                parts.append(f"p{number}_{place}")
+                yield f"    {parts[-1]} = {self.points(entries)}"
+            yield f"    s{number} = {' + '.join(parts) or '0'}"
+            if parsed.score.id + MAX_ITEM_SUFFIX in self.named:
+                yield f"    x{number} = max({', '.join([*parts, *parts[:1]]) or '0, 0'})"
+            points.append(f"({', '.join(parts)},)" if parts else "()")
         totals = "".join(f"s{number}, " for number in range(len(points)))
         scores = f"({totals}), ({''.join(f'{part}, ' for part in points)})"
         yield "    fired = []"
@@ -144,7 +146,7 @@ class _Writer:
         yield f"    if {self.truth(self.protocol.gate)}:"
         yield from (f"        {line}" for line in [*self.rules(), "pass"])
         yield f"    if not fired: return Decision(None, fired, {scores})"
-        yield f"    return Decision(levels[fired[0]], [*map(rule, fired)], {scores})"
+        yield f"    return Decision(fired[0].acuity, fired, {scores})"
 
     def complete(self) -> Iterator[str]:
         """Write the refusal of a row that lacks an answer."""
@@ -204,62 +206,72 @@ class _Writer:
         return " else ".join([*steps, str(item.bands[-1][1])])
 
     def rules(self) -> Iterator[str]:
-        """Write every rule: those that share conditions together, the others in order."""
-        alone: dict[int, Expression] = {}
-        together: dict[int, Literals] = {}
-        for index, parsed in enumerate(severest_first(self.protocol)):
-            found = _conjunction(parsed.when)
-            if found is None:
-                alone[index] = parsed.when
-            else:
-                together[index] = found
-        clustered = False
-        while (root := _most_shared(together.values())) is not None:
-            cluster = {index: found for index, found in together.items() if root in found}
-            together = {index: f for index, f in together.items() if index not in cluster}
-            yield from self.tree(cluster)
-            clustered = True
-        trees = {parsed.rule.id: parsed.when for parsed in self.protocol.rules}
-        for index, parsed in enumerate(severest_first(self.protocol)):
-            if index in alone or index in together:
-                yield f"if {self.truth(trees[parsed.rule.id])}: fire({index})"
-        if clustered:
-            yield "fired.sort()"
+        """Write every rule in order; those of a tree are found by one walk and fire in place."""
+        ordered = severest_first(self.protocol)
+        literals = {index: _conjunction(parsed.when) for index, parsed in enumerate(ordered)}
+        tree = grow({index: found for index, found in literals.items() if found})
+        leaves = tree.leaves if len(tree.leaves) >= _SHARED else frozenset()
+        if leaves:
+            yield f"leaf = {len(ordered)}"
+            yield from self.walk(tree)
+        passed = 0
+        for index, parsed in enumerate(ordered):
+            if index in leaves:
+                continue
+            if any(passed <= leaf < index for leaf in leaves):
+                yield f"if leaf < {index}:"
+                yield f"    fire(every[leaf]); leaf = {len(ordered)}"
+            passed = index
+            yield f"if {self.truth(parsed.when)}: fire(r{index})"
+        if leaves:
+            yield f"if leaf < {len(ordered)}: fire(every[leaf])"
 
-    def tree(self, rules: dict[int, Literals]) -> Iterator[str]:
-        """Write rules so that a shared condition is tested once."""
-        for index, found in rules.items():
-            if not found:
-                yield f"fire({index})"
-        waiting = {index: found for index, found in rules.items() if found}
-        while waiting:
-            count = Counter(literal for found in waiting.values() for literal in found)
-            atom, _ = count.most_common(1)[0]
-            sides: dict[bool, dict[int, Literals]] = {True: {}, False: {}}
-            for index, found in waiting.items():
-                if atom in found:
-                    rest = {literal: side for literal, side in found.items() if literal != atom}
-                    sides[found[atom]][index] = rest
-            waiting = {index: found for index, found in waiting.items() if atom not in found}
-            test = self.truth(atom)
-            first = bool(sides[True])
-            yield f"if {test if first else f'not {test}'}:"
-            yield from (f"    {line}" for line in self.tree(sides[first]))
-            if first and sides[False]:
-                yield "else:"
-                yield from (f"    {line}" for line in self.tree(sides[False]))
+    def walk(self, tree: "Tree") -> Iterator[str]:
+        """Write the walk down a tree; at its end `leaf` is the rule reached."""
+        if tree.atom is None:
+            yield f"leaf = {next(iter(tree.leaves))}"
+            return
+        test = self.truth(tree.atom)
+        yield f"if {test if tree.yes else f'not {test}'}:"
+        first, second = (tree.yes, tree.no) if tree.yes else (tree.no, None)
+        if first is not None:
+            yield from (f"    {line}" for line in self.walk(first))
+        if second is not None:
+            yield "else:"
+            yield from (f"    {line}" for line in self.walk(second))
 
 
-def _most_shared(rules: Iterable[Literals]) -> Expression | None:
-    """Give the condition that most rules test, in both senses, or None below the least."""
-    count: Counter[Expression] = Counter()
-    senses: dict[Expression, set[bool]] = {}
-    for found in rules:
-        count.update(found.keys())
-        for literal, side in found.items():
-            senses.setdefault(literal, set()).add(side)
-    best = next((atom for atom, _ in count.most_common() if len(senses[atom]) > 1), None)
-    return best if best is not None and count[best] >= _SHARED else None
+class Tree(msgspec.Struct, frozen=True):
+    """A decision tree found in rules: an atom to test, or one leaf; any walk fires one rule."""
+
+    leaves: frozenset[int]
+    atom: Expression | None = None
+    yes: "Tree | None" = None
+    no: "Tree | None" = None
+
+
+def grow(rules: Mapping[int, Literals]) -> Tree:
+    """Find the decision tree in conjunctions: the atom that most of them test comes first.
+
+    Args:
+        rules: What each rule still requires.
+
+    Returns:
+        A tree of some of the rules; those that don't test its atoms are left out.
+    """
+    done = [index for index, found in rules.items() if not found]
+    count = Counter(atom for found in rules.values() for atom in found)
+    if not count or len(done) > len(rules) // 2:
+        return Tree(frozenset(done[:1]))
+    atom, _ = count.most_common(1)[0]
+    sides: dict[bool, dict[int, Literals]] = {True: {}, False: {}}
+    for index, found in rules.items():
+        if atom in found:
+            rest = {other: side for other, side in found.items() if other != atom}
+            sides[found[atom]][index] = rest
+    yes, no = (grow(sides[side]) if sides[side] else None for side in (True, False))
+    leaves = [branch.leaves for branch in (yes, no) if branch is not None]
+    return Tree(frozenset().union(*leaves), atom, yes, no)
 
 
 def _conjunction(tree: Expression) -> Literals | None:

@@ -7,12 +7,19 @@ import pytest
 
 from triage import library, oracle
 from triage.assessment import Observation
-from triage.complete import IncompleteError, decider
+from triage.complete import Decider, IncompleteError, decider
 from triage.expression import evaluate
 from triage.finding import PROFESSIONAL, Finding
 from triage.protocol import Answer, Input, Protocol, decode
 
 LIBRARY = library.load()
+DECIDERS: dict[str, Decider] = {}
+
+
+def compiled_for(protocol: Protocol) -> Decider:
+    if protocol.digest not in DECIDERS:
+        DECIDERS[protocol.digest] = decider(protocol)
+    return DECIDERS[protocol.digest]
 
 
 def answer(dice: random.Random, entry: Input) -> Answer:
@@ -36,7 +43,7 @@ def case(dice: random.Random, protocol: Protocol) -> dict[str, Answer]:
 def check(protocol: Protocol, values: dict[str, Answer]) -> int:
     findings = [Finding(input=key, value=value) for key, value in values.items()]
     want = oracle.assess([protocol], findings, Observation(context=PROFESSIONAL))
-    compiled = decider(protocol)
+    compiled = compiled_for(protocol)
     got = compiled.decide([values.get(entry.key) for entry in protocol.file.inputs])
     assert got.assured == want.assured
     assert tuple(got.fired) == want.trace.fired
@@ -56,7 +63,7 @@ def test_a_complete_case_is_decided_as_the_interpreter_decides(protocol: Protoco
 @pytest.mark.parametrize("protocol", LIBRARY.protocols, ids=lambda p: p.file.id)
 def test_one_missing_answer_that_applies_decides_nothing(protocol: Protocol) -> None:
     dice = random.Random(3)
-    decide = decider(protocol).decide
+    decide = compiled_for(protocol).decide
     for entry in protocol.inputs:
         values = case(dice, protocol)
         del values[entry.input.key]
