@@ -32,7 +32,8 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What some words assert.
 
     Attributes:
-        says: Inputs and the answers that the words give them.
+        says: Inputs and the answers that the words give them; a number or a choice is a
+            proposal like any measure.
         terms: The words.
         denies: Inputs answered the other way round when the words are denied; the first of
             `says` when left out.
@@ -41,7 +42,7 @@ class Sign(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         vital: Inputs of `says` that dispatch at once: a human answers them.
     """
 
-    says: dict[str, bool]
+    says: dict[str, bool | int | str]
     terms: tuple[str, ...]
     denies: tuple[str, ...] | None = None
     lasting: bool = False
@@ -116,7 +117,7 @@ class Reader:
         said = text or ""
         recognition = self._recogniser.recognise(said)
         found: dict[str, Fact] = {}
-        for fact in (*self._signs_of(said), *self._told(recognition), *_numbers(said)):
+        for fact in (*_numbers(said), *self._signs_of(said), *self._told(recognition)):
             known = found.get(fact.input)
             if known is None or (known.kind == "denial" and fact.kind != "denial"):
                 found[fact.input] = fact
@@ -147,17 +148,24 @@ class Reader:
             return []
         stated = " ".join(said[place].typed for place in hit.places)
         if not hit.denied:
-            kind: Kind = "denial" if sign.reassures else "sign"
-            return [
-                Fact(input=key, value=value, kind=kind, words=stated, vital=key in sign.vital)
-                for key, value in sign.says.items()
-            ]
+            return [_stated(sign, key, stated) for key in sign.says]
         if sign.reassures:
             return []
         denied = sign.denies if sign.denies is not None else tuple(sign.says)[:1]
         return [
-            Fact(input=key, value=not sign.says[key], kind="denial", words=stated) for key in denied
+            Fact(input=key, value=not sign.says[key], kind="denial", words=stated)
+            for key in denied
+            if isinstance(sign.says[key], bool)
         ]
+
+
+def _stated(sign: Sign, key: str, stated: str) -> Fact:
+    """Build the fact of one input that words state."""
+    value = sign.says[key]
+    kind: Kind = "denial" if sign.reassures else "sign"
+    if not isinstance(value, bool):
+        kind = "measure"
+    return Fact(input=key, value=value, kind=kind, words=stated, vital=key in sign.vital)
 
 
 def _numbers(text: str) -> list[Fact]:

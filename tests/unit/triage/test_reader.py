@@ -251,6 +251,21 @@ def test_facts_of_the_person_stay_true_when_told_of_the_past() -> None:
     assert {"asthma_or_copd", "diabetic"} <= stated("history of COPD and diabetes")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("severe abdominal pain", 7), ("severe pain 9/10", 9), ("douleur modérée", 5), ("pain", None)],
+)
+def test_a_word_for_the_strength_of_pain_counts_where_no_number_is_told(
+    text: str, value: float | None
+) -> None:
+    got = {fact.input: fact.value for fact in R.read(text).facts}
+    assert got.get("pain_nrs") == value
+
+
+def test_a_strength_read_from_words_is_never_entered_without_a_human() -> None:
+    assert "pain_nrs" not in {finding.input for finding in R.read("severe pain").alarming}
+
+
 def test_stated_wins_over_denied() -> None:
     got = {fact.input: fact for fact in R.read("no fever. later fever 39.5").facts}
     assert got["fever"].value is True
@@ -315,8 +330,8 @@ def test_every_sign_is_a_declared_input_and_agrees_with_its_worse_direction() ->
         for key, value in sign.says.items():
             entry = loaded.input(key)
             assert entry is not None, key
-            assert entry.type == "bool", key
-            if not sign.reassures:
+            assert entry.type == {bool: "bool", int: "number", str: "choice"}[type(value)], key
+            if isinstance(value, bool) and not sign.reassures:
                 assert entry.worse != ("false" if value else "true"), key
 
 
