@@ -99,7 +99,7 @@ def row(queued: QueuedCase, labels: Mapping[UUID, str], words: Words) -> views.Q
         stream=case.stream,
         state=case.state,
         lower_waits=case.lower is not None,
-        physician=bool(set(case.physician_reasons) - {"not_assessed"}),
+        physician=case.priority is not None and case.physician_required,
         calls=case.calls_96h,
         recall_due_at=case.recall_due_at,
         recall_overdue=case.recall_overdue,

@@ -139,7 +139,7 @@ async def confirm_acuity(
     """Put in force the milder level that waits.
 
     403 `physician_only`; 404 `case_missing`; 409 `assessment_outdated` with `assessment_id`,
-    `nothing_to_confirm`, `case_closed`; 422 `reason_missing`.
+    `nothing_to_confirm`, `answers_too_old`, `case_closed`; 422 `reason_missing`.
 
     Args:
         edge: The request.

@@ -62,7 +62,8 @@ async def confirm(
         Missing: `case_missing`.
         Forbidden: `physician_only`.
         Conflict: `case_closed`; `assessment_outdated`: another one came since, with its id as
-            `assessment_id`; `nothing_to_confirm`: nothing milder waits, or somebody confirmed it.
+            `assessment_id`; `nothing_to_confirm`: nothing milder waits, or somebody confirmed it;
+            `answers_too_old`: some have expired since: ask them again first.
         Invalid: `reason_missing`.
     """
     require(actor, "acuity.confirm")
@@ -75,6 +76,9 @@ async def confirm(
     if case.lower is None:
         code = "nothing_to_confirm"
         raise errors.Conflict(code, "No milder level waits for a confirmation.")
+    if await tx.fetchval(SELECT_EXPIRED_SINCE, case_id, command.assessment_id):
+        code = "answers_too_old"
+        raise errors.Conflict(code, "Answers of this assessment are too old by now.")
     refusal = entitlement.confirmation_refusal(
         actor.role, case, has_reason=command.reason is not None
     )
@@ -177,6 +181,11 @@ set acuity_assured = c.lower_assured, acuity_proposed = c.lower_proposed,
     lower_assessment_id = null, lower_assured = null, lower_proposed = null, lower_since = null
 from triage.assessment a
 where c.id = $1 and c.lower_assessment_id = $2 and a.id = $2
+"""
+SELECT_EXPIRED_SINCE: Final = """
+select exists (select from triage.finding f join triage.assessment a on a.id = $2
+    where f.case_id = $1 and f.superseded_at is null
+      and f.valid_until > a.assessed_at and f.valid_until <= kernel.regul_now())
 """
 SELECT_CONFIRMATION: Final = """
 select id, case_id, assessment_id, from_assured, from_proposed, to_assured, to_proposed,

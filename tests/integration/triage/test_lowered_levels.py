@@ -174,6 +174,17 @@ async def test_who_confirms_has_seen_the_last_answers(centre: Centre) -> None:
     await confirm(centre, case, assessment_id=last)
 
 
+async def test_what_rests_on_answers_too_old_by_now_is_not_confirmed(centre: Centre) -> None:
+    case = await corrected(centre)
+    await centre.later(24 * 60)
+    with pytest.raises(errors.Conflict) as aged:
+        await confirm(centre, case)
+    assert aged.value.code == "answers_too_old"
+    again = await centre.record(case)
+    assert again.expired
+    await confirm(centre, case, assessment_id=again.id)
+
+
 async def test_a_correction_while_somebody_confirms_is_never_lost(centre: Centre) -> None:
     for _ in range(6):
         case = await corrected(centre)
