@@ -27,7 +27,7 @@ class IncompleteError(ValueError):
     """An input that applies has no answer: unknown is never false, so nothing is decided."""
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """A complete case decided.
 
     Attributes:
@@ -122,6 +122,7 @@ class _Writer:
         self.place = {e.key: index for index, e in enumerate(protocol.file.inputs)}
         self.type = {e.key: e.type for e in protocol.file.inputs}
         self.scores = {parsed.score.id: n for n, parsed in enumerate(protocol.scores)}
+        self.sometimes = {e.input.key for e in protocol.inputs if e.applies is not None}
         self.named = frozenset[str]().union(*(names(parsed.when) for parsed in protocol.rules))
 
     def function(self) -> Iterator[str]:
@@ -142,7 +143,6 @@ class _Writer:
         totals = "".join(f"s{number}, " for number in range(len(points)))
         scores = f"({totals}), ({''.join(f'{part}, ' for part in points)})"
         yield "    fired = []"
-        yield "    fire = fired.append"
         yield f"    if {self.truth(self.protocol.gate)}:"
         yield from (f"        {line}" for line in [*self.rules(), "pass"])
         yield f"    if not fired: return Decision(None, fired, {scores})"
@@ -163,7 +163,9 @@ class _Writer:
         """Write a condition."""
         if isinstance(tree, And | Or):
             word = " and " if isinstance(tree, And) else " or "
-            return f"({word.join(self.truth(term) for term in tree.terms)})"
+            free = names(tree).isdisjoint(self.sometimes)
+            terms = sorted(tree.terms, key=_cost) if free else tree.terms
+            return f"({word.join(self.truth(term) for term in terms)})"
         if isinstance(tree, Not):
             return f"(not {self.truth(tree.term)})"
         if isinstance(tree, Compare):
@@ -202,13 +204,16 @@ class _Writer:
                 for word, points in item.map.items()
             ]
             return " else ".join([*steps, "0"])
-        steps = [f"{points} if {value} <= {upper!r}" for upper, points in item.bands[:-1]]
-        return " else ".join([*steps, str(item.bands[-1][1])])
+        return _halved(value, item.bands)
 
     def rules(self) -> Iterator[str]:
         """Write every rule in order; those of a tree are found by one walk and fire in place."""
         ordered = severest_first(self.protocol)
-        literals = {index: _conjunction(parsed.when) for index, parsed in enumerate(ordered)}
+        literals = {
+            index: _conjunction(parsed.when)
+            for index, parsed in enumerate(ordered)
+            if names(parsed.when).isdisjoint(self.sometimes)
+        }
         tree = grow({index: found for index, found in literals.items() if found})
         leaves = tree.leaves if len(tree.leaves) >= _SHARED else frozenset()
         if leaves:
@@ -220,11 +225,11 @@ class _Writer:
                 continue
             if any(passed <= leaf < index for leaf in leaves):
                 yield f"if leaf < {index}:"
-                yield f"    fire(every[leaf]); leaf = {len(ordered)}"
+                yield f"    fired.append(every[leaf]); leaf = {len(ordered)}"
             passed = index
-            yield f"if {self.truth(parsed.when)}: fire(r{index})"
+            yield f"if {self.truth(parsed.when)}: fired.append(r{index})"
         if leaves:
-            yield f"if leaf < {len(ordered)}: fire(every[leaf])"
+            yield f"if leaf < {len(ordered)}: fired.append(every[leaf])"
 
     def walk(self, tree: "Tree") -> Iterator[str]:
         """Write the walk down a tree; at its end `leaf` is the rule reached."""
@@ -239,6 +244,21 @@ class _Writer:
         if second is not None:
             yield "else:"
             yield from (f"    {line}" for line in self.walk(second))
+
+
+def _cost(tree: Expression) -> int:
+    """Rank conditions by what testing them costs; a sign is cheaper than a comparison."""
+    term = tree.term if isinstance(tree, Not) else tree
+    return 0 if isinstance(term, Name | Constant) else 1 if isinstance(term, Compare) else 2
+
+
+def _halved(value: str, bands: Sequence[tuple[float, int]]) -> str:
+    """Write the points of a number by halving its bands."""
+    if len(bands) == 1:
+        return str(bands[0][1])
+    middle = (len(bands) - 1) // 2
+    below, above = _halved(value, bands[: middle + 1]), _halved(value, bands[middle + 1 :])
+    return f"({below} if {value} <= {bands[middle][0]!r} else {above})"
 
 
 class Tree(msgspec.Struct, frozen=True):
