@@ -223,22 +223,25 @@ class SlotTable(Mapping[CareServiceId, tuple[Diary, ...]]):
         first, last = self._offsets[row : row + 2].tolist()
         return Block(self._schedules[row], self._slots[first:last])
 
-    def window(self, row: int, start: int) -> tuple[tuple[Schedule, ...], list[SlotRow]]:
-        """Give the schedules of a row and its slots that start at `start` or later, in order.
+    def window(
+        self, row: int, start: int, last: int | None = None
+    ) -> tuple[tuple[Schedule, ...], list[SlotRow]]:
+        """Give the schedules of a row and its slots that start in [start, last], in order.
 
         Args:
             row: Of the care service.
             start: Microseconds after `EPOCH`.
+            last: Microseconds after `EPOCH`; None = no end.
         """
         changed = self._changed.get(row)
         if changed is not None:
-            first = int(changed.slots["start"].searchsorted(start))
-            return changed.schedules, changed.slots[first:].tolist()
-        low, high = self._offsets[row : row + 2].tolist()
-        if low == high:
-            return (), []
-        low += int(self._starts[low:high].searchsorted(start))
-        return self._schedules[row], self._slots[low:high].tolist()
+            schedules, slots, starts = changed.schedules, changed.slots, changed.slots["start"]
+        else:
+            low, high = self._offsets[row : row + 2].tolist()
+            schedules, slots = self._schedules[row], self._slots[low:high]
+            starts = self._starts[low:high]
+        end = len(starts) if last is None else int(starts.searchsorted(last, side="right"))
+        return schedules, slots[int(starts.searchsorted(start)) : end].tolist()
 
     def replaced(self, blocks: Mapping[int, Block]) -> "SlotTable":
         """Give a table in which these blocks replace those of their rows."""

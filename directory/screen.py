@@ -22,6 +22,7 @@ Bits = NDArray[np.uint8]
 BIT: Final[Mapping[Modality, int]] = {one: 1 << index for index, one in enumerate(MODALITIES)}
 OFFICE: Final = BIT[Modality.OFFICE]
 _HOME_VISIT: Final = BIT[Modality.HOME_VISIT]
+EVERY_WAY: Final = (1 << len(MODALITIES)) - 1
 _NO_LIMIT: Final = np.iinfo(np.int32).max
 
 

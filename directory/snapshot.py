@@ -4,15 +4,15 @@ Readers never wait: `refreshed` gives a new snapshot that shares everything that
 Row i of every array belongs to `services[i]`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 import numpy as np
 
-from directory import answers, columns, consent, distance, eligibility
+from directory import answers, columns, consent, distance, eligibility, screen
 from directory.answers import Candidate, Search
 from directory.columns import MODALITIES, VISIBILITIES, Block, Diary, OpenSlot, Slots, SlotTable
 from directory.model import (
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 __all__ = ["Candidate", "Diary", "OpenSlot", "Search", "Snapshot", "freeze", "freeze_rows"]
-
-T = TypeVar("T")
 
 
 class Capability(msgspec.Struct, frozen=True):
@@ -144,10 +142,9 @@ class Snapshot:
         now: datetime,
         audience: consent.Audience = consent.Audience.CENTRE,
     ) -> tuple[OpenSlot, ...]:
-        """Give the slots of a care service in the need's window, by start then id.
+        """Give the slots of a care service in the need's window that may be shown, by start then id.
 
-        Slots that visibility or the publisher's consent forbid are left out. After the deadline
-        only the first slot of each modality and schedule is kept: it says how late one would be.
+        After the deadline only the first of each modality and schedule: how late one would be.
         """
         row = self._row.get(care_service_id)
         if row is None:
@@ -168,19 +165,28 @@ class Snapshot:
         return tuple(found)
 
     def openings(
-        self, row: int, need: Need, now: datetime, audience: consent.Audience
+        self,
+        row: int,
+        need: Need,
+        now: datetime,
+        audience: consent.Audience,
+        ways: int = screen.EVERY_WAY,
     ) -> eligibility.Openings:
-        """Give the earliest bookable start of a row by modality, from the need's `earliest`."""
+        """Give the earliest bookable start of a row by modality, from the need's `earliest`.
+
+        `ways` names the modalities that are looked for, as bits of `directory.screen`.
+        """
         schedules, slots = self.diaries.window(row, columns.micros(need.earliest))
         found: dict[Modality, datetime] = {}
         for slot in slots:
-            modality = MODALITIES[slot[7]]
-            if modality in found:
+            way = 1 << slot[7]
+            if not ways & way:
                 continue
             start = columns.moment(slot[1])
             if consent.shows(schedules[slot[3]], VISIBILITIES[slot[8]], start, audience, now):
-                found[modality] = start
-                if len(found) == len(MODALITIES):
+                found[MODALITIES[slot[7]]] = start
+                ways ^= way
+                if not ways:
                     break
         return found
 
@@ -302,7 +308,9 @@ class Snapshot:
         Raises:
             ValueError: `version` goes back.
         """
-        grouped = _grouped(diaries, lambda diary: diary.schedule.care_service_id)
+        grouped: dict[CareServiceId, list[Diary]] = {}
+        for diary in diaries:
+            grouped.setdefault(diary.schedule.care_service_id, []).append(diary)
         return self._patched(
             version, {owner: columns.block(mine) for owner, mine in grouped.items()}
         )
@@ -341,13 +349,6 @@ class Snapshot:
 
 def _mirrored(schedules: Iterable[Schedule]) -> frozenset[ScheduleId]:
     return frozenset(one.id for one in schedules if one.ownership is Ownership.MIRRORED)
-
-
-def _grouped(items: Iterable[T], key: Callable[[T], CareServiceId]) -> dict[CareServiceId, list[T]]:
-    grouped: dict[CareServiceId, list[T]] = {}
-    for item in items:
-        grouped.setdefault(key(item), []).append(item)
-    return grouped
 
 
 def freeze(
