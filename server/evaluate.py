@@ -2,7 +2,7 @@
 
 Enters the recorded fields of each case, reads the words of its complaint, asks nothing and scores
 the proposed level. Labels are compared, never entered. Missed goals are figures that say so; exit
-1 is for a file that cannot be evaluated.
+2 is for a file that cannot be evaluated.
 """
 
 import argparse

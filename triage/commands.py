@@ -62,7 +62,11 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(prog="regul protocols", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="regul protocols",
+        description=__doc__,
+        epilog="`regul protocols evaluate` scores the protocols on labelled cases.",
+    )
     parser.add_argument(
         "--directory", type=Path, default=library.PROTOCOLS_DIRECTORY, help="protocol files"
     )
