@@ -29,7 +29,7 @@ _SOUNDS: Final = tuple(
         (r"th", "t"),
         (r"(?<=[aeiou])h|^h", ""),
         (r"ai|ei|oe", "e"),
-        (r"z|ss|c(?=[ei])|ti(?=on)", "s"),
+        (r"(?:t|ss?|c)i(?=on)|z|ss|c(?=[ei])", "s"),
         (r"[ae][mn](?=[^aeiou]|$)", "2"),
         (r"i[mn](?=[^aeiou]|$)", "1"),
         (r"(.)\1+", r"\1"),

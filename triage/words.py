@@ -20,8 +20,11 @@ MOST_WORDS: Final = 400
 """A text is read to its 400th word; the rest is left to the reader at the console."""
 _MOST_LETTERS: Final = MOST_WORDS * 20
 _TOKEN: Final = re.compile(r"[a-z]/[a-z]{1,2}(?![\w/])|[^\W_]+|[.,;:!?()\n+=|•-]", re.IGNORECASE)
+_CONTRACTIONS: Final = (("can't", "cannot"), ("won't", "will not"), ("n't", " not"))
 _SHORT_TEXT: Final = 3
 """In a text of so few words an ambiguous abbreviation needs no capitals."""
+_PLAIN: Final = 6
+"""A shorter beginning does not show that a word is spelled as meant."""
 _HARD: Final = frozenset(".;!?|•")
 _SOFT: Final = frozenset(",:()\n-+=")
 
@@ -178,10 +181,14 @@ class Lexicon:
     def _atoms(self, word: str) -> tuple[frozenset[str], float]:
         """Give what a word stands for, corrected where it is misspelled."""
         found = self._lookup(word)
-        if found:
+        if word in self._exact or any(
+            word[:end] in self._stems for end in range(_PLAIN, len(word))
+        ):
             return found, 1.0
         corrected = self._spelling.correct(word)
-        return (self._lookup(corrected.word), corrected.quality) if corrected else (found, 1.0)
+        if corrected is None:
+            return found, 1.0
+        return found | self._lookup(corrected.word), 1.0 if found else corrected.quality
 
     def _lookup(self, word: str) -> frozenset[str]:
         """Give the atoms of a word as it stands."""
@@ -197,12 +204,14 @@ def fold(text: str) -> str:
         return text.lower()
     spelled = text.lower().replace("œ", "oe").replace("æ", "ae").replace("’", "'")
     decomposed = unicodedata.normalize("NFKD", spelled)
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).lower()
 
 
 def _split(text: str, dotted: frozenset[str]) -> list[Mark]:
     """Split a text into folded words and the marks that end a clause or a sentence."""
-    plain = text[:_MOST_LETTERS].replace("n't", " not").replace("n’t", " not")
+    plain = unicodedata.normalize("NFC", text[:_MOST_LETTERS]).replace("’", "'")
+    for written, meant in _CONTRACTIONS:
+        plain = plain.replace(written, meant)
     marks: list[Mark] = []
     words = 0
     for found in _TOKEN.finditer(plain):
