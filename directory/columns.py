@@ -51,6 +51,10 @@ Slots = NDArray[np.void]
 SlotRow = tuple[bytes, int, int, int, int, int, int, int, int]
 """One row of `Slots` as Python values, fields in the order of `SLOT`."""
 
+_SECOND: Final = 1_000_000
+_SECOND_BITS: Final = 34
+"""Seconds after `EPOCH` of the next five centuries fit; 29 bits are left for the row."""
+_FOREVER: Final = (1 << _SECOND_BITS) - 1
 _KIND: Final = {kind: index for index, kind in enumerate(KINDS)}
 _MODALITY: Final = {modality: index for index, modality in enumerate(MODALITIES)}
 _VISIBILITY: Final = {visibility: index for index, visibility in enumerate(VISIBILITIES)}
@@ -213,6 +217,8 @@ class SlotTable(Mapping[CareServiceId, tuple[Diary, ...]]):
         self._slots = slots
         self._offsets = offsets
         self._starts = np.ascontiguousarray(slots["start"])
+        owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        self._keys = (owners << _SECOND_BITS) | (self._starts // _SECOND)
         self._changed: Mapping[int, Block] = {}
 
     def block(self, row: int) -> Block:
@@ -243,6 +249,32 @@ class SlotTable(Mapping[CareServiceId, tuple[Diary, ...]]):
         end = len(starts) if last is None else int(starts.searchsorted(last, side="right"))
         return schedules, slots[int(starts.searchsorted(start)) : end].tolist()
 
+    def spans(
+        self, rows: NDArray[np.intp], start: int, last: int | None
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Give where the slots of rows lie that start in [start, last], to the second.
+
+        Args:
+            rows: Shape (n,).
+            start: Microseconds after `EPOCH`, not before it.
+            last: Microseconds after `EPOCH`; None = no end.
+
+        Returns:
+            First and end of each row for `between`; nothing may lie in it that starts too early
+            or too late by less than a second. -1 = the row was changed, ask `window`.
+        """
+        owners = rows.astype(np.int64) << _SECOND_BITS
+        end = _FOREVER if last is None else last // _SECOND
+        first = self._keys.searchsorted(owners | max(start // _SECOND, 0))
+        ends = self._keys.searchsorted(owners | max(end, 0), side="right")
+        if self._changed:
+            first[[row in self._changed for row in rows.tolist()]] = -1
+        return first, ends
+
+    def between(self, row: int, first: int, end: int) -> tuple[tuple[Schedule, ...], list[SlotRow]]:
+        """Give the schedules of an unchanged row and the slots of a span of it, in order."""
+        return self._schedules[row], self._slots[first:end].tolist()
+
     def replaced(self, blocks: Mapping[int, Block]) -> "SlotTable":
         """Give a table in which these blocks replace those of their rows."""
         newer = SlotTable.__new__(SlotTable)
@@ -268,7 +300,8 @@ class SlotTable(Mapping[CareServiceId, tuple[Diary, ...]]):
 
     def nbytes(self) -> int:
         """Give the bytes that the base arrays take."""
-        return self._slots.nbytes + self._offsets.nbytes + self._starts.nbytes
+        arrays = (self._slots, self._offsets, self._starts, self._keys)
+        return sum(one.nbytes for one in arrays)
 
     def __getitem__(self, key: CareServiceId) -> tuple[Diary, ...]:
         """Give the diaries of a care service, by schedule id.

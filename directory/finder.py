@@ -18,24 +18,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from directory import columns, consent, distance, eligibility
-from directory.columns import MODALITIES, VISIBILITIES, OpenSlot
+from directory import columns, consent, eligibility, nearness
+from directory.columns import MODALITIES, VISIBILITIES, OpenSlot, SlotRow
 from directory.facts import Fact, Seen, facts
-from directory.model import CareService, Location, Modality, Need
-from directory.screen import BIT, OFFICE, Bits, Indices, of_bits
+from directory.model import CareService, Location, Modality, Need, Schedule
+from directory.nearness import BAND_M
+from directory.screen import EVERY_WAY, OFFICE, Bits, Indices, bits, of_bits
 from directory.snapshot import Capability, Snapshot
 
-BAND_M: Final = 250.0
-"""Places whose distance lies in one band of this width are equal."""
-
-_FIRST: Final = 48
-"""Nearest rows looked at first; each further step takes four times as many."""
-_GROWTH: Final = 4
-_SLACK_M: Final = 0.01
-"""Chords and great circles may disagree by rounding about which of two rows is nearer."""
-
-_A: Final = np.uint64(0xBF58476D1CE4E5B9)
-_B: Final = np.uint64(0x94D049BB133111EB)
+_WAYS: Final = tuple(
+    tuple(index for index in range(len(MODALITIES)) if value >> index & 1)
+    for value in range(EVERY_WAY + 1)
+)
+"""Places in `MODALITIES` of each value of bits."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +47,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     limit: int = 20
-    refused_limit: int = 10
+    refused_limit: int = 5
     slots: int = 3
     enough: int = 5
     radii: tuple[int, ...] = ()
@@ -106,22 +101,38 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     examined: int
 
 
+class _Row(msgspec.Struct, frozen=True):
+    """One row on the way outward.
+
+    Attributes:
+        ways: Modalities that pass the screen, as bits; 0 = refused.
+        first: Where its slots in the window begin; -1 = ask the table.
+        end: Where they end.
+    """
+
+    row: int
+    straight_m: float | None
+    ways: int
+    first: int
+    end: int
+
+
 class _Hit(msgspec.Struct):
-    """A row that somebody can be seen at: the modalities, near and beyond the radius."""
+    """A row that somebody can be seen at.
+
+    Attributes:
+        near: Modalities when it lies within the radius, as bits.
+        far: Modalities that need no journey.
+        openings: Earliest moments by modality.
+        shown: Slots that may be shown, with their schedules, in order.
+    """
 
     row: int
     straight_m: float | None
     near: int
     far: int
     openings: eligibility.Openings
-
-
-class _Row(msgspec.Struct, frozen=True):
-    """One row on the way outward; `ways` is 0 when the screen refuses it."""
-
-    row: int
-    straight_m: float | None
-    ways: int
+    shown: list[tuple[SlotRow, Schedule]]
 
 
 def find(snapshot: Snapshot, need: Need, now: datetime, wish: Wish) -> Answer:
@@ -172,6 +183,8 @@ class _Outward:
         self._step = 0
         self._near = 0
         self._beyond = 0
+        late = None if need.deadline is None else columns.micros(need.deadline)
+        self._window = (columns.micros(need.earliest), late)
         self._refused = 0
         self.examined = 0
         self._widest = self._radii[-1] if self._radii else None
@@ -186,16 +199,16 @@ class _Outward:
 
     def go(self, capability: Capability) -> None:
         """Go outward until there is enough or nobody is left."""
-        snapshot, need = self._snapshot, self._need
-        for rows, metres in _ranked(snapshot, capability, need, self._wish.seed, self._widest):
-            ways = snapshot.screen.ways(need, rows, metres)
-            ways[~snapshot.screen.admits(need, rows)] = 0
-            if metres is not None and self._widest is not None:
-                ways[metres > self._widest] &= np.uint8(~OFFICE & 0xFF)
+        for rows, metres in nearness.ranked(
+            self._snapshot, capability, self._need, self._wish.seed, self._widest
+        ):
+            ways, first, ends = self._screened(rows, metres)
             self.examined += len(rows)
             straight = [None] * len(rows) if metres is None else metres.tolist()
             for at in self._worth(ways):
-                one = _Row(int(rows[at]), straight[at], int(ways[at]))
+                one = _Row(
+                    int(rows[at]), straight[at], int(ways[at]), int(first[at]), int(ends[at])
+                )
                 if one.straight_m is not None:
                     self._widen(one.straight_m // BAND_M)
                 if one.ways and self._hit(one):
@@ -206,6 +219,22 @@ class _Outward:
                     self._refused += 1
                     self.seen.append(one)
         self._widen(math.inf)
+
+    def _screened(
+        self, rows: Indices, metres: NDArray[np.float64] | None
+    ) -> tuple[Bits, Indices, Indices]:
+        """Give the modalities of each row that may fit, and where its slots in the window lie."""
+        screen, need = self._snapshot.screen, self._need
+        ways = screen.ways(need, rows, metres)
+        ways[~screen.admits(need, rows)] = 0
+        if metres is not None and self._widest is not None:
+            ways[metres > self._widest] &= np.uint8(~OFFICE & 0xFF)
+        first, ends = np.zeros(len(rows), np.intp), np.zeros(len(rows), np.intp)
+        diaries = np.flatnonzero((ways != 0) & ~screen.referral[rows])
+        start, last = self._window
+        first[diaries], ends[diaries] = self._snapshot.diaries.spans(rows[diaries], start, last)
+        ways[diaries[(ends[diaries] <= first[diaries]) & (first[diaries] >= 0)]] = 0
+        return ways, first, ends
 
     def _worth(self, ways: Bits) -> Iterator[int]:
         """Give the places of rows worth a look: none that is refused once enough are known."""
@@ -234,16 +263,18 @@ class _Outward:
 
     def _hit(self, one: _Row) -> bool:
         """Keep a row when somebody can be seen there in time."""
-        openings = self._openings(one)
-        late = self._need.deadline
-        found = 0
-        for modality, at in openings.items():
-            if late is None or at <= late:
-                found |= BIT[modality]
-        near = one.ways & found
+        shown: list[tuple[SlotRow, Schedule]] = []
+        openings: dict[Modality, datetime] = {}
+        if self._snapshot.screen.referral[one.row]:
+            opening = self._opens(one.row)
+            if opening is not None:
+                openings = dict.fromkeys(of_bits(one.ways), opening)
+        else:
+            shown = self._shown(one, openings)
+        near = bits(openings)
         if not near:
             return False
-        hit = _Hit(one.row, one.straight_m, near, near & ~OFFICE, openings)
+        hit = _Hit(one.row, one.straight_m, near, near & ~OFFICE, openings, shown)
         self._hits.append(hit)
         if self._inside(hit):
             self._near += 1
@@ -251,14 +282,44 @@ class _Outward:
             self._beyond += 1
         return True
 
-    def _openings(self, one: _Row) -> eligibility.Openings:
-        snapshot, need = self._snapshot, self._need
-        if snapshot.screen.referral[one.row]:
-            opening = eligibility.next_opening(
-                snapshot.services[one.row].hours, snapshot.locations[one.row].zone, need.earliest
-            )
-            return {} if opening is None else dict.fromkeys(of_bits(one.ways), opening)
-        return snapshot.openings(one.row, need, self._now, self._wish.audience, one.ways)
+    def _opens(self, row: int) -> datetime | None:
+        """Give when a referral intake opens, unless that is too late."""
+        need, service = self._need, self._snapshot.services[row]
+        zone = self._snapshot.locations[row].zone
+        opening = eligibility.next_opening(service.hours, zone, need.earliest)
+        if opening is None or (need.deadline is not None and opening > need.deadline):
+            return None
+        return opening
+
+    def _shown(
+        self, one: _Row, openings: dict[Modality, datetime]
+    ) -> list[tuple[SlotRow, Schedule]]:
+        """Give the slots in the window that may be shown, as many as are wanted of each modality.
+
+        The first of each modality is entered in `openings`.
+        """
+        diaries, (start, last) = self._snapshot.diaries, self._window
+        if one.first < 0:
+            schedules, slots = diaries.window(one.row, start, last)
+        else:
+            schedules, slots = diaries.between(one.row, one.first, one.end)
+        wanted = dict.fromkeys(_WAYS[one.ways], self._wish.slots)
+        found: list[tuple[SlotRow, Schedule]] = []
+        for slot in slots:
+            way, at = slot[7], slot[1]
+            if way not in wanted or at < start or (last is not None and at > last):
+                continue
+            schedule, moment = schedules[slot[3]], columns.moment(at)
+            visibility = VISIBILITIES[slot[8]]
+            if consent.shows(schedule, visibility, moment, self._wish.audience, self._now):
+                openings.setdefault(MODALITIES[way], moment)
+                found.append((slot, schedule))
+                wanted[way] -= 1
+                if wanted[way] <= 0:
+                    del wanted[way]
+                    if not wanted:
+                        break
+        return found
 
     def _inside(self, hit: _Hit) -> bool:
         radius = self.radius_m
@@ -277,10 +338,9 @@ class _Outward:
         snapshot = self._snapshot
         service, location = snapshot.services[hit.row], snapshot.locations[hit.row]
         fitting = of_bits(hit.near if self._inside(hit) else hit.far)
-        slots: list[OpenSlot] = []
-        as_of = None
-        if not snapshot.screen.referral[hit.row]:
-            slots, as_of = self._slots(hit.row, fitting)
+        ways = bits(fitting)
+        shown = [one for one in hit.shown if ways >> one[0][7] & 1][: self._wish.slots]
+        slots = [columns.opened(*one) for one in shown]
         travel_s = None
         if hit.straight_m is not None:
             model = snapshot.travel
@@ -298,29 +358,8 @@ class _Outward:
             straight_m=hit.straight_m,
             travel_s=travel_s,
             facts=tuple(facts(self._need, self._now, service, seen)),
-            as_of=as_of,
+            as_of=shown[0][1].as_of if shown else None,
         )
-
-    def _slots(
-        self, row: int, fitting: tuple[Modality, ...]
-    ) -> tuple[list[OpenSlot], datetime | None]:
-        """Give the first slots that may be shown in time, and when their source last spoke."""
-        need = self._need
-        found: list[OpenSlot] = []
-        late = None if need.deadline is None else columns.micros(need.deadline)
-        schedules, slots = self._snapshot.diaries.window(row, columns.micros(need.earliest), late)
-        as_of = None
-        for slot in slots:
-            if len(found) == self._wish.slots:
-                break
-            if MODALITIES[slot[7]] not in fitting:
-                continue
-            schedule, start = schedules[slot[3]], columns.moment(slot[1])
-            visibility = VISIBILITIES[slot[8]]
-            if consent.shows(schedule, visibility, start, self._wish.audience, self._now):
-                as_of = as_of if found else schedule.as_of
-                found.append(columns.opened(slot, schedule))
-        return found, as_of
 
     def refusals(
         self, within: Need, kept: set[int], last: int | None
@@ -344,56 +383,3 @@ class _Outward:
                 openings,
                 one.straight_m,
             )
-
-
-def _ranked(
-    snapshot: Snapshot, capability: Capability, need: Need, seed: int, widest: int | None
-) -> Iterator[tuple[Indices, NDArray[np.float64] | None]]:
-    """Give all rows of a capability in rank order, in parts that grow, with their metres."""
-    rows = capability.rows
-    if need.lon is None or need.lat is None:
-        yield rows[np.lexsort((snapshot.lots[rows], draw(snapshot.lots[rows], seed)))], None
-        return
-    point = distance.unit_vector(need.lon, need.lat)
-    told = -1.0
-    wanted = _FIRST
-    while True:
-        last = wanted >= len(rows)
-        if last:
-            found = rows
-        else:
-            _, positions = capability.tree.query(point, k=wanted)
-            found = rows[positions]
-        metres = distance.great_circle_m(
-            need.lon, need.lat, snapshot.lon[found], snapshot.lat[found]
-        )
-        bands = np.floor(metres / BAND_M)
-        fresh = bands > told
-        if not last:
-            edge = math.floor((float(metres.max()) - _SLACK_M) / BAND_M)
-            fresh &= bands < edge
-            told = max(told, edge - 1.0)
-            # Beyond the widest radius only those who need no journey count: all of them at once.
-            beyond = widest is not None and metres.max() > widest + BAND_M
-            wanted = len(rows) if beyond else wanted * _GROWTH
-        found, metres, bands = found[fresh], metres[fresh], bands[fresh]
-        lots = snapshot.lots[found]
-        order = np.lexsort((lots, draw(lots, seed), bands))
-        yield found[order], metres[order]
-        if last:
-            return
-
-
-def draw(lots: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
-    """Draw a lot for each id from a seed.
-
-    Source: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
-
-    Args:
-        lots: Last eight bytes of each id.
-        seed: 0 to 2 ** 64 - 1.
-    """
-    mixed = lots ^ np.uint64(seed)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _A
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _B
-    return mixed ^ (mixed >> np.uint64(31))

@@ -142,7 +142,7 @@ class Snapshot:
         now: datetime,
         audience: consent.Audience = consent.Audience.CENTRE,
     ) -> tuple[OpenSlot, ...]:
-        """Give the slots of a care service in the need's window that may be shown, by start then id.
+        """Give the slots of a care service from the need's `earliest` that may be shown, in order.
 
         After the deadline only the first of each modality and schedule: how late one would be.
         """
@@ -299,8 +299,6 @@ class Snapshot:
     def refreshed(self, version: int, diaries: Iterable[Diary]) -> "Snapshot":
         """Give a snapshot in which these diaries replace those of the same schedules.
 
-        Arrays and trees are shared with this one: only the mapping of changed blocks is copied.
-
         Args:
             version: Not below this snapshot's.
             diaries: Whole diaries; of known care services (others are left out).
@@ -357,13 +355,13 @@ def freeze(
     diaries: Iterable[Diary],
     travel: distance.TravelModel | None = None,
 ) -> Snapshot:
-    """Build a snapshot from rows and diaries.
+    """Build a snapshot from rows and diaries; the same as `freeze_rows` otherwise.
 
     Args:
         version: Number of this picture (a position of the event feed).
         rows: Care services whose location is missing are left out.
         diaries: Schedules with their open slots, in any order.
-        travel: The territory's journeys; default values when left out.
+        travel: The territory's journeys.
     """
     every = list(diaries)
     parts = [columns.packed(diary.slots, at) for at, diary in enumerate(every) if diary.slots]

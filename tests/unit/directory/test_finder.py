@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from directory import consent, distance, eligibility, finder
-from directory.finder import BAND_M, Answer, Wish
+from directory import consent, distance, eligibility, finder, nearness
+from directory.finder import Answer, Wish
 from directory.model import (
     CareService,
     CareServiceId,
@@ -29,6 +29,7 @@ from directory.model import (
     SlotKind,
     Visibility,
 )
+from directory.nearness import BAND_M
 from directory.rows import Rows
 from directory.snapshot import Diary, OpenSlot, Snapshot, freeze
 
@@ -194,7 +195,7 @@ def ranked(world: World, need: Need, wish: Wish) -> list[CareService]:
         if need.lon is not None and need.lat is not None:
             metres = distance.one(need.lon, need.lat, place.lon, place.lat)
         low = service.id.int & (2**64 - 1)
-        lot = int(finder.draw(np.array([low], dtype=np.uint64), wish.seed)[0])
+        lot = int(nearness.draw(np.array([low], dtype=np.uint64), wish.seed)[0])
         return (int(metres // BAND_M), lot, low)
 
     return sorted((one for one in world.rows.care_services if one.service == need.service), key=key)
