@@ -26,9 +26,18 @@ FaultCode: TypeAlias = Literal[
     "empty_but_free",
     "homonym_city",
     "frozen_feed",
+    "unknown_code",
+    "no_position",
+    "too_far",
+    "too_many_places",
+    "diary_too_large",
+    "unreadable",
 ]
 POSTCODE_DIGITS: Final = {"US": 5, "FR": 5, "DE": 5, "ES": 5, "IT": 5}
 """Digits of a postcode whose first ones may be zeros that a spreadsheet swallows."""
+
+FROZEN_AFTER: Final = timedelta(hours=24)
+"""Availability that is a day old says nothing any more."""
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +48,16 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
         zone: IANA zone of its places.
         now: The moment of the examination, aware.
         frozen_after: A feed that was made longer ago than this has stopped.
+        unchanged_since: Since when its content is the same, whatever date it bears; None when
+            this is the first time.
         homonyms: Names of towns, in lower case, that several towns of the country share.
     """
 
     country: str
     zone: str
     now: datetime
-    frozen_after: timedelta = timedelta(hours=24)
+    frozen_after: timedelta = FROZEN_AFTER
+    unchanged_since: datetime | None = None
     homonyms: frozenset[str] = frozenset()
 
 
@@ -55,6 +67,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         row: `place`, `diary`, `period` or `feed`.
         key: The publisher's identifier of the row.
+        file: Name of its file; empty where the feed is one file.
         line: Line of its file; 0 for the feed as a whole.
         original: What was published.
         repaired: What is used instead; None where nothing safe was found.
@@ -63,6 +76,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     code: FaultCode
     row: Literal["place", "diary", "period", "feed"]
     key: str
+    file: str = ""
     line: int
     original: str
     repaired: str | None = None
@@ -75,11 +89,13 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
         content: The rows with the repairs; a period has a key of its own in its diary.
         faults: In the order of the files.
         bookable: Periods that may be offered: free, whole, of a known diary, not yet over.
+        full: Sound periods of a known diary to come in which nothing is left.
     """
 
     content: FeedContent
     faults: tuple[Fault, ...]
     bookable: tuple[FeedPeriod, ...]
+    full: tuple[FeedPeriod, ...]
 
     def count(self, code: FaultCode) -> int:
         """Count the faults of one kind."""
@@ -99,29 +115,31 @@ def examine(content: FeedContent, known: Circumstances) -> Examination:
     faults: list[Fault] = [*_feed(content, known)]
     places = [_place(place, known, faults) for place in content.places]
     faults += _orphans(content)
-    periods = _periods(content.periods, known, faults)
     diaries = {diary.key for diary in content.diaries}
-    refused = {
-        (fault.line, fault.key)
-        for fault in faults
-        if fault.row == "period" and fault.code in _UNUSABLE
-    }
+    examined = _periods(content.periods, known, faults)
+    sound = [
+        (period, found)
+        for period, found in examined
+        if period.diary_key in diaries and not found & _UNUSABLE
+    ]
     return Examination(
-        content=msgspec.structs.replace(content, places=tuple(places), periods=tuple(periods)),
-        faults=tuple(faults),
-        bookable=tuple(
-            period
-            for period in periods
-            if period.free
-            and period.diary_key in diaries
-            and (period.line, period.key) not in refused
+        content=msgspec.structs.replace(
+            content, places=tuple(places), periods=tuple(period for period, _ in examined)
         ),
+        faults=tuple(faults),
+        bookable=tuple(period for period, found in sound if period.free and not found & _EMPTY),
+        full=tuple(period for period, found in sound if not period.free or found & _EMPTY),
     )
 
 
-_UNUSABLE: Final = frozenset(
-    {"repeated_row", "unknown_diary", "ends_before_start", "past_period", "empty_but_free"}
+_UNUSABLE: Final[frozenset[FaultCode]] = frozenset(
+    {"repeated_row", "ends_before_start", "past_period", "too_far"}
 )
+_EMPTY: Final[frozenset[FaultCode]] = frozenset({"empty_but_free"})
+FARTHEST: Final = timedelta(days=3_650)
+"""A period that starts later than this is a slip of the pen."""
+LONGEST: Final = timedelta(days=31)
+"""So is one that has been running for longer than this."""
 
 
 def _feed(content: FeedContent, known: Circumstances) -> Iterator[Fault]:
@@ -130,6 +148,8 @@ def _feed(content: FeedContent, known: Circumstances) -> Iterator[Fault]:
         yield Fault(
             code="frozen_feed", row="feed", key="", line=0, original=content.as_of.isoformat()
         )
+    elif (since := known.unchanged_since) is not None and known.now - since > known.frozen_after:
+        yield Fault(code="frozen_feed", row="feed", key="", line=0, original=since.isoformat())
 
 
 def _place(place: FeedPlace, known: Circumstances, faults: list[Fault]) -> FeedPlace:
@@ -147,7 +167,13 @@ def _place(place: FeedPlace, known: Circumstances, faults: list[Fault]) -> FeedP
 
 def _of_place(code: FaultCode, place: FeedPlace, original: str, repaired: str | None) -> Fault:
     return Fault(
-        code=code, row="place", key=place.key, line=place.line, original=original, repaired=repaired
+        code=code,
+        row="place",
+        key=place.key,
+        file=place.file,
+        line=place.line,
+        original=original,
+        repaired=repaired,
     )
 
 
@@ -165,7 +191,14 @@ def _orphans(content: FeedContent) -> Iterator[Fault]:
 
 
 def _of_diary(code: FaultCode, diary: FeedDiary) -> Fault:
-    return Fault(code=code, row="diary", key=diary.key, line=diary.line, original=diary.place_key)
+    return Fault(
+        code=code,
+        row="diary",
+        key=diary.key,
+        file=diary.file,
+        line=diary.line,
+        original=diary.place_key,
+    )
 
 
 def _repeated_rows(content: FeedContent) -> Iterator[Fault]:
@@ -178,6 +211,7 @@ def _repeated_rows(content: FeedContent) -> Iterator[Fault]:
                     code="repeated_id",
                     row="place" if row == "place" else "diary",
                     key=one.key,
+                    file=one.file,
                     line=one.line,
                     original=one.key,
                 )
@@ -186,26 +220,31 @@ def _repeated_rows(content: FeedContent) -> Iterator[Fault]:
 
 def _periods(
     periods: Iterable[FeedPeriod], known: Circumstances, faults: list[Fault]
-) -> list[FeedPeriod]:
-    """Examine periods in order; a repeated identifier becomes one of the diary and the start."""
+) -> list[tuple[FeedPeriod, frozenset[FaultCode]]]:
+    """Examine periods in order; a repeated identifier becomes one of the diary and the start.
+
+    Returns:
+        Each period with the codes of its own faults.
+    """
     zone = ZoneInfo(known.zone)
-    given = list(periods)
     seen: set[tuple[str, datetime, datetime]] = set()
     used: Counter[str] = Counter()
     examined = []
-    for published in given:
+    for published in periods:
         period = published
+        own: list[Fault] = []
         span = (period.diary_key, period.start, period.end)
         if span in seen:
-            faults.append(_of_period("repeated_row", period, period.start.isoformat()))
+            own.append(_of_period("repeated_row", period, period.start.isoformat()))
         elif used[period.key]:
             whole = f"{period.diary_key}@{period.start.isoformat()}"
-            faults.append(_of_period("repeated_id", period, period.key, whole))
-            period = msgspec.structs.replace(period, key=whole)
+            own.append(_of_period("repeated_id", period, period.key, whole))
+            period = msgspec.structs.replace(period, key=whole, published_key=published.key)
         seen.add(span)
         used[published.key] += 1
-        faults += _of_times(period, zone, known.now)
-        examined.append(period)
+        own += _of_times(period, zone, known.now)
+        faults += own
+        examined.append((period, frozenset(fault.code for fault in own)))
     return examined
 
 
@@ -219,6 +258,8 @@ def _of_times(period: FeedPeriod, zone: ZoneInfo, now: datetime) -> Iterator[Fau
         yield _of_period("ends_before_start", period, period.end.isoformat())
     elif period.end <= now:
         yield _of_period("past_period", period, period.end.isoformat())
+    elif period.start - now > FARTHEST or now - period.start > LONGEST:
+        yield _of_period("too_far", period, period.start.isoformat())
     if period.free and period.capacity == 0:
         yield _of_period("empty_but_free", period, "0")
 
@@ -230,6 +271,7 @@ def _of_period(
         code=code,
         row="period",
         key=period.key,
+        file=period.file,
         line=period.line,
         original=original,
         repaired=repaired,

@@ -1,4 +1,4 @@
-"""What a reader of a foreign format hands over: neutral rows, as published, with their line.
+"""What a reader of a foreign format hands over: neutral rows, as published, with file and line.
 
 Readers live in interop and judge nothing beyond what makes a row unreadable; `feed_doctor` judges.
 Times keep the offset that was published.
@@ -8,6 +8,8 @@ from datetime import datetime
 
 import msgspec
 
+from directory.model import Modality
+
 
 class FeedPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A place of a feed.
@@ -16,6 +18,7 @@ class FeedPlace(msgspec.Struct, frozen=True, kw_only=True):
         key: The publisher's own identifier.
         lon: WGS84 degrees, None when not published.
         lat: WGS84 degrees, None when not published.
+        file: Name of the file; empty when the feed is one file.
         line: Line of the file, from 1.
     """
 
@@ -26,15 +29,24 @@ class FeedPlace(msgspec.Struct, frozen=True, kw_only=True):
     postcode: str
     lon: float | None = None
     lat: float | None = None
+    file: str = ""
     line: int
 
 
 class FeedDiary(msgspec.Struct, frozen=True, kw_only=True):
-    """A schedule of a feed; `codes` say what can be booked in it."""
+    """A schedule of a feed; `codes` say what can be booked in it.
+
+    Attributes:
+        name: What the publisher calls it; empty = as its place.
+        modality: How patient and practitioner meet.
+    """
 
     key: str
     place_key: str
     codes: tuple[str, ...]
+    name: str = ""
+    modality: Modality = Modality.OFFICE
+    file: str = ""
     line: int
 
 
@@ -42,18 +54,22 @@ class FeedPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of time of a diary, with the offsets that were published.
 
     Attributes:
+        key: Identifier, unique in the diary once the doctor has seen it.
+        published_key: The publisher's identifier where `key` had to be made; else empty.
         free: Whether the publisher says that it can be booked.
         capacity: Places left; None when not published.
         link: Where to book, None when not published.
     """
 
     key: str
+    published_key: str = ""
     diary_key: str
     start: datetime
     end: datetime
     free: bool
     capacity: int | None = None
     link: str | None = None
+    file: str = ""
     line: int
 
 

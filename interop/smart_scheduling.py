@@ -17,6 +17,12 @@ from kernel import errors
 
 LONGEST_LINE: Final = 1 << 20
 """Bytes of one resource; a longer line is skipped unread."""
+LONGEST_KEY: Final = 200
+"""Characters of an identifier; FHIR itself allows 64."""
+MOST_ROWS: Final = 2_000_000
+"""Rows of one feed: repeated ids are found only when all of them are looked at together."""
+LARGEST_MANIFEST: Final = 16 << 20
+"""Bytes of a manifest."""
 MOST_BROKEN: Final = 10_000
 """Unreadable rows that are remembered one by one."""
 CAPACITY: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity"
@@ -81,7 +87,9 @@ class _Slot(msgspec.Struct, frozen=True, rename="camel", tag_field="resourceType
     extension: tuple[_Extension, ...] = ()
 
 
-class _Output(msgspec.Struct, frozen=True):
+class Output(msgspec.Struct, frozen=True):
+    """One file of a manifest: the resources in it, and where it is."""
+
     type: str
     url: str
 
@@ -90,7 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
     """The `$bulk-publish` manifest: when it was made, and its files."""
 
     transaction_time: datetime
-    output: tuple[_Output, ...]
+    output: tuple[Output, ...]
 
 
 def lines(stream: BinaryIO) -> Iterator[Line]:
@@ -113,7 +121,9 @@ def lines(stream: BinaryIO) -> Iterator[Line]:
             yield number, piece
 
 
-_RESOURCE: Final = msgspec.json.Decoder(_Location | _Schedule | _Slot)
+_RESOURCE: Final[msgspec.json.Decoder[_Location | _Schedule | _Slot]] = msgspec.json.Decoder(
+    _Location | _Schedule | _Slot
+)
 
 
 class _Gathered(msgspec.Struct):
@@ -125,46 +135,62 @@ class _Gathered(msgspec.Struct):
     broken: list[BrokenRow] = msgspec.field(default_factory=list)
 
     def take(self, file: str, number: int, raw: bytes | None) -> None:
-        """Read one line."""
-        reason = "line_too_long" if raw is None else self._add(number, raw)
+        """Read one line.
+
+        Raises:
+            Invalid: `feed_too_large`: more rows than can be examined together.
+        """
+        if len(self.places) + len(self.diaries) + len(self.periods) >= MOST_ROWS:
+            raise errors.Invalid("feed_too_large", "More rows than one feed may have.")
+        reason = "line_too_long" if raw is None else self._add(file, number, raw)
         if reason and len(self.broken) < MOST_BROKEN:
             self.broken.append(BrokenRow(file=file, line=number, reason=reason))
 
-    def _add(self, number: int, raw: bytes) -> str:
+    def _add(self, file: str, number: int, raw: bytes) -> str:
         """Add one resource; give the reason when it cannot be read."""
-        try:
-            raw.decode("utf-8")
-            one = _RESOURCE.decode(raw)
-        except UnicodeDecodeError:
-            return "encoding"
-        except msgspec.ValidationError:
-            return "not_a_resource"
-        except msgspec.DecodeError:
-            return "not_json"
+        one = _resource(raw)
+        if isinstance(one, str):
+            return one
+        if not 0 < len(one.id) <= LONGEST_KEY or "\x00" in one.id:
+            return "key_unusable"
         if isinstance(one, _Location):
-            self.places.append(_place(one, number))
-        elif isinstance(one, _Schedule):
-            return self._add_diary(one, number)
-        else:
-            return self._add_period(one, number)
-        return ""
+            self.places.append(_place(one, file, number))
+            return ""
+        if isinstance(one, _Schedule):
+            return self._add_diary(one, file, number)
+        return self._add_period(one, file, number)
 
-    def _add_diary(self, one: _Schedule, number: int) -> str:
+    def _add_diary(self, one: _Schedule, file: str, number: int) -> str:
         place = next((_id_of(actor, "Location") for actor in one.actor), None)
         if place is None:
             return "no_location"
         codes = tuple(coding.code for kind in one.service_type for coding in kind.coding)
-        self.diaries.append(FeedDiary(key=one.id, place_key=place, codes=codes, line=number))
+        self.diaries.append(
+            FeedDiary(key=one.id, place_key=place, codes=codes, file=file, line=number)
+        )
         return ""
 
-    def _add_period(self, one: _Slot, number: int) -> str:
+    def _add_period(self, one: _Slot, file: str, number: int) -> str:
         diary = _id_of(one.schedule, "Schedule")
         if diary is None:
             return "no_schedule"
         if one.start.tzinfo is None or one.end.tzinfo is None:
             return "time_without_offset"
-        self.periods.append(_period(one, diary, number))
+        self.periods.append(_period(one, diary, file, number))
         return ""
+
+
+def _resource(raw: bytes) -> _Location | _Schedule | _Slot | str:
+    """Read one line; give the reason when it cannot be read."""
+    try:
+        raw.decode("utf-8")
+        return _RESOURCE.decode(raw)
+    except UnicodeDecodeError:
+        return "encoding"
+    except msgspec.ValidationError:
+        return "not_a_resource"
+    except msgspec.DecodeError:
+        return "not_json"
 
 
 def _id_of(given: _Reference, kind: str) -> str | None:
@@ -173,7 +199,7 @@ def _id_of(given: _Reference, kind: str) -> str | None:
     return identity if resource == kind and identity else None
 
 
-def _place(one: _Location, number: int) -> FeedPlace:
+def _place(one: _Location, file: str, number: int) -> FeedPlace:
     return FeedPlace(
         key=one.id,
         name=one.name,
@@ -182,11 +208,12 @@ def _place(one: _Location, number: int) -> FeedPlace:
         postcode=one.address.postal_code,
         lon=one.position.longitude,
         lat=one.position.latitude,
+        file=file,
         line=number,
     )
 
 
-def _period(one: _Slot, diary: str, number: int) -> FeedPeriod:
+def _period(one: _Slot, diary: str, file: str, number: int) -> FeedPeriod:
     found = {extension.url: extension for extension in one.extension}
     capacity, link = found.get(CAPACITY), found.get(LINK)
     return FeedPeriod(
@@ -197,6 +224,7 @@ def _period(one: _Slot, diary: str, number: int) -> FeedPeriod:
         free=one.status == "free",
         capacity=None if capacity is None else capacity.value_integer,
         link=None if link is None else link.value_url,
+        file=file,
         line=number,
     )
 
@@ -213,14 +241,18 @@ def read(folder: Path) -> FeedContent:
     Raises:
         Invalid: `feed_without_manifest`, `feed_manifest_unreadable`.
     """
-    manifest = _manifest(folder)
+    paths = sorted(folder.glob("*bulk-publish*"))
+    if not paths:
+        code = "feed_without_manifest"
+        raise errors.Invalid(code, "A feed has one manifest, named ...bulk-publish...")
+    made = manifest(paths[0]).transaction_time
     gathered = _Gathered()
     for path in sorted(folder.glob("*.ndjson")):
         with path.open("rb") as stream:
             for number, raw in lines(stream):
                 gathered.take(path.name, number, raw)
     return FeedContent(
-        as_of=manifest.transaction_time,
+        as_of=made,
         places=tuple(gathered.places),
         diaries=tuple(gathered.diaries),
         periods=tuple(gathered.periods),
@@ -228,13 +260,19 @@ def read(folder: Path) -> FeedContent:
     )
 
 
-def _manifest(folder: Path) -> Manifest:
-    paths = sorted(folder.glob("*bulk-publish*"))
-    if not paths:
-        code = "feed_without_manifest"
-        raise errors.Invalid(code, "A feed has one manifest, named ...bulk-publish...")
+def manifest(path: Path) -> Manifest:
+    """Read the manifest of a feed.
+
+    Raises:
+        Invalid: `feed_manifest_unreadable`: not what the specification says, or without an offset.
+    """
+    code = "feed_manifest_unreadable"
+    if path.stat().st_size > LARGEST_MANIFEST:
+        raise errors.Invalid(code, "The manifest is too long.")
     try:
-        return msgspec.json.decode(paths[0].read_bytes(), type=Manifest)
+        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except msgspec.DecodeError as error:
-        code = "feed_manifest_unreadable"
         raise errors.Invalid(code, "The manifest is not what the specification says.") from error
+    if found.transaction_time.tzinfo is None:
+        raise errors.Invalid(code, "The manifest has a time without an offset.")
+    return found

@@ -200,6 +200,20 @@ async def save_territory(tx: Tx, territory: Territory) -> None:
     )
 
 
+async def territory_of_code(tx: Tx, code: str) -> UUID | None:
+    """Find a territory by its code.
+
+    Args:
+        tx: The transaction.
+        code: Such as the number of the department.
+
+    Returns:
+        Its id, or None.
+    """
+    found: UUID | None = await tx.fetchval(SELECT_TERRITORY_OF_CODE, code)
+    return found
+
+
 async def save_account(tx: Tx, account: Account) -> None:
     """Store an account, or bring the one with this id up to date.
 
@@ -282,6 +296,9 @@ select exists (
 INSERT_TERRITORY: Final = """
 insert into kernel.territory (id, code, name, time_zone, country) values ($1, $2, $3, $4, $5)
 on conflict do nothing
+"""
+SELECT_TERRITORY_OF_CODE: Final = """
+select id from kernel.territory where code = $1
 """
 UPSERT_ACTOR: Final = """
 insert into kernel.actor

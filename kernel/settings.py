@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         log_level: `debug`, `info`, `warning` or `error`; `REGUL_LOG_LEVEL`.
         auth_callout_seed: File with the account seed for NATS partner sign-in; empty = this
             service answers no auth callout; `REGUL_AUTH_CALLOUT_SEED`.
+        feeds_from_loopback: Feeds may be fetched from this machine, over plain HTTP;
+            `REGUL_FEEDS_FROM_LOOPBACK`.
     """
 
     database_url: str = ""
@@ -42,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pool_size: int = 10
     log_level: str = "info"
     auth_callout_seed: str = ""
+    feeds_from_loopback: bool = False
 
 
 VARIABLES: Mapping[str, str] = {
@@ -58,6 +61,7 @@ VARIABLES: Mapping[str, str] = {
     "REGUL_POOL_SIZE": "pool_size",
     "REGUL_LOG_LEVEL": "log_level",
     "REGUL_AUTH_CALLOUT_SEED": "auth_callout_seed",
+    "REGUL_FEEDS_FROM_LOOPBACK": "feeds_from_loopback",
 }
 """Environment variable -> field. `NAME_FILE` reads the value of NAME from a file (secrets)."""
 

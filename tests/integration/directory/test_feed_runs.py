@@ -1,0 +1,463 @@
+"""Feeds taken in: the real capture, the same again, changes held, kills, aliases, the report."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from directory import feed_intake, feed_letter, feed_store
+from directory.feed_store import Feed
+from kernel import actor as actors
+from kernel import errors
+from kernel.database import Database
+from kernel.ids import uuid7
+from server import feed_runs
+
+CAPTURE = Path("../shared/data/smart-scheduling-links/rite-aid-nj-2023-03-24")
+CAPTURED = datetime(2023, 3, 24, 20, 30, tzinfo=UTC)
+here = pytest.mark.skipif(not CAPTURE.is_dir(), reason="LOUD: the recorded feed is absent")
+CLAIM = "select directory.directory_claim($1, $2, interval '5 min')"
+
+
+async def at(admin: Any, moment: datetime) -> None:
+    await admin.execute(
+        "create or replace function kernel.regul_now() returns timestamptz language sql volatile"
+        f" as $$ select '{moment.isoformat()}'::timestamptz $$"
+    )
+
+
+async def register(system: Database, world: Any, address: Path | str, **values: Any) -> Feed:
+    fields = {
+        "kind": "smart", "publisher": "rite-aid", "zone": "America/New_York", "country": "US",
+        "codes": {"57": "nursing"}, "organisation_id": world.organisation_id, **values,
+    }  # fmt: skip
+    feed = Feed(id=uuid7(), address=str(address), territory_id=world.territory_id, **fields)
+    async with system.transaction(actors.system()) as tx:
+        await feed_intake.register(tx, actors.system(), feed)
+    return feed
+
+
+async def again(system: Database, feed: Feed) -> feed_runs.Outcome:
+    async with system.transaction(actors.system()) as tx:
+        (known,) = await feed_store.feeds(tx, feed.id)
+    return await feed_runs.run(system, known, loopback=True)
+
+
+async def state(admin: Any) -> tuple[int, ...]:
+    """Count what a run may write."""
+    row = await admin.fetchrow(
+        "select (select count(*) from directory.slot where withdrawn_at is null) as slots,"
+        " (select count(*) from directory.slot) as ever,"
+        " (select count(*) from directory.publication) as publications,"
+        " (select count(*) from events.outbox) as events,"
+        " (select count(*) from directory.feed_run) as runs,"
+        " (select count(*) from directory.feed_fault) as faults,"
+        " (select count(*) from directory.feed_alias) as aliases,"
+        " (select count(*) from kernel.audit) as audits"
+    )
+    return tuple(row.values())
+
+
+class Small:
+    """A feed of our own in a folder, rewritten at will."""
+
+    def __init__(self, folder: Path, now: datetime) -> None:
+        self.folder, self.now = folder, now
+        self.made = now
+        self.places = 12
+        self.hours: Sequence[int] = range(9, 13)
+        self.busy: set[tuple[int, int]] = set()
+        self.gone: set[tuple[int, int]] = set()
+        self.left: int | None = None
+        self.extra: list[str] = []
+
+    def write(self) -> Path:
+        day = (self.now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        rows: list[Any] = []
+        for n in range(self.places):
+            rows += [
+                {
+                    "resourceType": "Location", "id": f"L{n}", "name": f"Place {n}",
+                    "address": {"city": "Amiens", "postalCode": "80000"},
+                    "position": {"longitude": 2.3, "latitude": 49.9},
+                },
+                {
+                    "resourceType": "Schedule", "id": f"S{n}",
+                    "actor": [{"reference": f"Location/L{n}"}],
+                    "serviceType": [{"coding": [{"code": "57"}]}],
+                },
+            ]  # fmt: skip
+            for hour in self.hours:
+                if (n, hour) not in self.gone:
+                    rows.append(self.slot(n, hour, day))
+        lines = [*map(json.dumps, rows), *self.extra]
+        (self.folder / "rows.ndjson").write_text("\n".join(lines))
+        manifest = {"transactionTime": self.made.isoformat(), "request": "x", "output": []}
+        (self.folder / "bulk-publish.json").write_text(json.dumps(manifest))
+        return self.folder
+
+    def slot(self, n: int, hour: int, day: datetime) -> dict[str, Any]:
+        start = day + timedelta(hours=hour)
+        slot: dict[str, Any] = {
+            "resourceType": "Slot", "id": f"{n}-{hour}",
+            "schedule": {"reference": f"Schedule/S{n}"},
+            "status": "busy" if (n, hour) in self.busy else "free",
+            "start": start.isoformat(), "end": (start + timedelta(minutes=15)).isoformat(),
+        }  # fmt: skip
+        if self.left is not None:
+            slot["extension"] = [
+                {
+                    "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity",
+                    "valueInteger": self.left,
+                }
+            ]
+        return slot
+
+
+@pytest_asyncio.fixture
+async def small(tmp_path: Path, admin: Any) -> AsyncIterator[Small]:
+    yield Small(tmp_path, await admin.fetchval("select kernel.regul_now()"))
+
+
+async def mirrored(system: Database, world: Any, small: Small) -> Feed:
+    return await register(
+        system, world, small.write(), zone="Europe/Paris", country="FR", publisher="small"
+    )
+
+
+@here
+async def test_the_real_capture_is_taken_in_whole(
+    admin: Any, system_database: Database, world: Any
+) -> None:
+    await at(admin, CAPTURED)
+    feed = await register(system_database, world, CAPTURE)
+    done = await again(system_database, feed)
+    assert (done.state, done.taken.places, done.taken.diaries) == ("done", 112, 112)
+    # 112 periods have nothing left; each of the others is a range of its own.
+    assert (await state(admin))[0] == 1430
+    async with system_database.transaction(actors.system()) as tx:
+        told = await feed_letter.letter(tx, actors.system(), feed.id)
+    assert told.tallies["rows.periods"] == 1542
+    assert told.tallies["fault.repeated_id"] == 1430
+    assert told.tallies["fault.suspect_offset"] == 1542
+    assert told.tallies["fault.lost_leading_zero"] == 112
+    assert len(told.faults) == 1430 + 1542 + 112
+    postcode = await admin.fetchval(
+        "select l.postcode from directory.location l join directory.feed_alias a on a.id = l.id"
+        " where a.key = '116'"
+    )
+    assert postcode == "08332-3762"
+
+
+@here
+async def test_the_same_again_writes_nothing_but_when_it_was_asked(
+    admin: Any, system_database: Database, world: Any
+) -> None:
+    await at(admin, CAPTURED)
+    feed = await register(system_database, world, CAPTURE)
+    await again(system_database, feed)
+    before = await state(admin)
+    await at(admin, CAPTURED + timedelta(minutes=10))
+    done = await again(system_database, feed)
+    assert done.state == "unchanged"
+    assert await state(admin) == before
+    asked = await admin.fetchval("select polled_at from directory.feed")
+    assert asked == CAPTURED + timedelta(minutes=10)
+
+
+async def test_only_the_diaries_that_changed_are_published(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    small.gone = {(3, 10)}
+    small.write()
+    done = await again(system_database, feed)
+    assert (done.state, done.taken.published, done.taken.diaries) == ("done", 1, 0)
+    assert (await state(admin))[0] == 47
+
+
+async def test_a_diary_is_mirrored_and_says_its_source_and_age(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    small.made = small.now - timedelta(hours=2)
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    row = await admin.fetchrow(
+        "select ownership, source, as_of from directory.schedule where source = 'small' limit 1"
+    )
+    assert (row["ownership"], row["source"], row["as_of"]) == ("mirrored", "small", small.made)
+    small.made = small.now - timedelta(hours=1)
+    small.write()
+    assert (await again(system_database, feed)).state == "unchanged"
+    ages = await admin.fetch("select distinct as_of from directory.schedule where source = 'small'")
+    assert [one["as_of"] for one in ages] == [small.made]
+
+
+async def test_a_feed_that_stands_still_too_long_is_frozen_whatever_date_it_bears(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    later = small.now + timedelta(hours=25)
+    await at(admin, later)
+    small.made = later - timedelta(minutes=1)
+    manifest = {"transactionTime": small.made.isoformat(), "request": "x", "output": []}
+    (small.folder / "bulk-publish.json").write_text(json.dumps(manifest))
+    done = await again(system_database, feed)
+    assert done.examination is not None
+    assert done.examination.count("frozen_feed") == 1
+    newest = await admin.fetchval("select max(as_of) from directory.schedule")
+    assert newest < later - timedelta(hours=24)
+    async with system_database.transaction(actors.system()) as tx:
+        told = await feed_letter.letter(tx, actors.system(), feed.id)
+    assert told.frozen_since is not None
+
+
+@pytest.mark.parametrize("change", ["places", "hours"])
+async def test_a_run_that_changes_much_is_held_until_a_human_releases_it(
+    admin: Any, system_database: Database, world: Any, small: Small, change: str
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    before = await state(admin)
+    if change == "places":
+        small.places = 8
+    else:
+        small.hours = range(9, 11)
+    small.write()
+    assert (await again(system_database, feed)).state == "held"
+    done = await again(system_database, feed)
+    assert done.state == "held"
+    assert (await state(admin))[:4] == before[:4]
+    assert done.run is not None
+    held = done.run.id
+    async with system_database.transaction(actors.system()) as tx:
+        run = await feed_intake.release(tx, actors.system(), held, "Mme Essai")
+    assert run.state == "running"
+    done = await again(system_database, feed)
+    assert done.state == "done"
+    assert (await state(admin))[0] == (32 if change == "places" else 24)
+    with pytest.raises(errors.Conflict) as refused:
+        async with system_database.transaction(actors.system()) as tx:
+            await feed_intake.release(tx, actors.system(), held, "Mme Essai")
+    assert refused.value.code == "feed_run_not_held"
+
+
+async def test_what_a_feed_no_longer_names_is_withdrawn_and_stays_known(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    small.places = 11
+    small.write()
+    done = await again(system_database, feed)
+    assert (done.state, done.withdrawn) == ("done", 1)
+    gone = await admin.fetch(
+        "select noun, key from directory.feed_alias where gone_at is not null order by noun"
+    )
+    assert [(one["noun"], one["key"]) for one in gone] == [("location", "L11"), ("schedule", "S11")]
+    assert await admin.fetchval("select count(*) from directory.care_service where not active") == 1
+    small.places = 12
+    small.write()
+    await again(system_database, feed)
+    assert (await state(admin))[0] == 48
+    assert await admin.fetchval("select count(*) from directory.feed_alias") == 24
+
+
+async def test_unreadable_rows_never_withdraw_a_diary(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    small.places = 11
+    small.extra = ['{"resourceType":"Schedule","id":"S11",']
+    small.write()
+    done = await again(system_database, feed)
+    assert (done.state, done.withdrawn) == ("done", 0)
+    assert (await state(admin))[0] == 48
+
+
+async def claim(admin: Any, key: str) -> UUID:
+    slot_id = await admin.fetchval("select id from directory.slot where key = $1", key)
+    mark = uuid7()
+    assert await admin.fetchval(CLAIM, slot_id, mark) is not None
+    await admin.execute("select * from directory.directory_book($1)", mark)
+    return mark
+
+
+@pytest.mark.parametrize("left", [None, 3])
+async def test_a_place_that_we_took_is_ours_when_its_source_calls_it_full(
+    admin: Any, system_database: Database, world: Any, small: Small, left: int | None
+) -> None:
+    small.left = left
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    mark = await claim(admin, "3-10")
+    small.busy = {(3, 10), (4, 10)}
+    small.write()
+    done = await again(system_database, feed)
+    assert (done.state, done.taken.displaced) == ("done", 0)
+    seats = await admin.fetch(
+        "select s.state, s.claim from directory.seat s join directory.slot l on l.id = s.slot_id"
+        " where l.key in ('3-10', '4-10') and l.withdrawn_at is null and s.state <> 'withdrawn'"
+    )
+    assert [(one["state"], one["claim"]) for one in seats] == [("booked", mark)]
+
+
+async def test_places_that_are_left_are_counted_beside_ours(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    small.left = 3
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    await claim(admin, "3-10")
+    small.left = 2
+    small.write()
+    await again(system_database, feed)
+    rows = await admin.fetch(
+        "select s.state, count(*) as n from directory.seat s"
+        " join directory.slot l on l.id = s.slot_id where l.key = '3-10' group by s.state"
+    )
+    assert {one["state"]: one["n"] for one in rows} == {"booked": 1, "free": 2}
+
+
+async def test_a_place_that_its_source_withdraws_is_displaced_and_told(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    await again(system_database, feed)
+    mark = await claim(admin, "3-10")
+    small.gone = {(3, 10)}
+    small.write()
+    done = await again(system_database, feed)
+    assert done.taken.displaced == 1
+    seat = await admin.fetchrow("select state, claim from directory.seat where claim = $1", mark)
+    assert seat["state"] == "displaced"
+    told = await admin.fetchval("select count(*) from events.outbox where kind = 'slot.displaced'")
+    assert told == 1
+
+
+async def test_unknown_codes_and_places_without_a_position_are_quarantined(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    small.extra = [
+        json.dumps(
+            {"resourceType": "Schedule", "id": "X", "actor": [{"reference": "Location/L1"}],
+             "serviceType": [{"coding": [{"code": "999"}]}]}
+        ),
+        '{"resourceType":"Location","id":"Y","name":"Nowhere"}',
+        '{"resourceType":"Location","id":"a\\u0000b","name":"Nul"}',
+    ]  # fmt: skip
+    feed = await mirrored(system_database, world, small)
+    done = await again(system_database, feed)
+    assert (done.taken.places, done.taken.diaries) == (12, 12)
+    async with system_database.transaction(actors.system()) as tx:
+        told = await feed_letter.letter(tx, actors.system(), feed.id)
+    found = {(one.code, one.key, one.original) for one in told.faults}
+    assert ("unknown_code", "X", "999") in found
+    assert ("no_position", "Y", "") in found
+    assert ("unreadable", "", "key_unusable") in found
+
+
+async def test_two_at_once_have_one_effect(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    feed = await mirrored(system_database, world, small)
+    done = await asyncio.gather(
+        again(system_database, feed), again(system_database, feed), return_exceptions=True
+    )
+    assert all(
+        isinstance(one, feed_runs.Outcome)
+        or (isinstance(one, errors.Conflict) and one.code == "feed_run_elsewhere")
+        for one in done
+    )
+    await again(system_database, feed)
+    assert (await state(admin))[:3] == (48, 48, 12)
+
+
+def command(dsn: str, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "server.cli", "feeds", *words],
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "DATABASE_URL": dsn},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+async def test_a_run_that_is_killed_between_batches_goes_on_where_it_was(
+    admin: Any, system_database: Database, world: Any, small: Small, database_dsn: str
+) -> None:
+    small.places = 150
+    feed = await mirrored(system_database, world, small)
+    # The tenth diary waits for this lock after some batches are in: there the process is killed.
+    stop = "create function public.stop() returns trigger language plpgsql as $$ begin"
+    stop += " if new.key = '77-9' then perform pg_advisory_xact_lock(42); end if;"
+    stop += " return new; end $$; grant execute on function public.stop() to public;"
+    stop += " create trigger stop before insert on directory.slot for each row"
+    stop += " execute function public.stop()"
+    await admin.execute(stop)
+    await admin.execute("select pg_advisory_lock(42)")
+    process = command(database_dsn, "run", str(feed.id))
+    async with asyncio.timeout(30):
+        while not await admin.fetchval(
+            "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+        ):
+            assert process.poll() is None, process.communicate()[0]
+            await asyncio.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    run = await admin.fetchrow("select state, position from directory.feed_run")
+    half = (await state(admin))[0]
+    assert run["state"] == "running"
+    assert 2 < run["position"] < 17
+    assert 0 < half < 600
+    await admin.execute("select pg_advisory_unlock(42)")
+    said, _ = command(database_dsn, "run", str(feed.id)).communicate(timeout=60)
+    assert "done" in said, said
+    assert (await state(admin))[:5] == (600, 600, 150, 150, 1)
+    assert await admin.fetchval("select state from directory.feed_run") == "done"
+
+
+async def test_the_command_registers_runs_and_reports(
+    admin: Any, world: Any, small: Small, database_dsn: str
+) -> None:
+    def say(*words: str, code: int = 0) -> str:
+        process = command(database_dsn, *words)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == code, said
+        return said
+
+    folder = str(small.write())
+    fixed = ("--publisher", "small", "--territory", "80", "--zone", "Europe/Paris")
+    whose = ("--organisation", str(world.organisation_id))
+    unknown = say("add", "smart", folder, *fixed, *whose, "--code", "57=nonsense", code=2)
+    assert "service_unknown" in unknown
+    assert "feed_organisation_missing" in say("add", "smart", folder, *fixed, code=2)
+    feed_id = say("add", "smart", folder, *fixed, *whose, "--code", "57=nursing").strip()
+    assert "feed_known" in say("add", "smart", folder, *fixed, *whose, code=2)
+    assert "never asked" in say("list")
+    assert "12 diaries published" in say("run")
+    assert "unchanged" in say("run", feed_id)
+    report = json.loads(say("report", feed_id, "--json"))
+    assert report["run"]["state"] == "done"
+    assert report["tallies"]["rows.periods"] == 48
+    small.places = 5
+    small.write()
+    held = say("run", code=3)
+    run_id = held.split("release ")[1].split()[0]
+    assert "go on" in say("release", run_id, "--by", "Mme Essai")
+    assert "7 withdrawn" in say("run")
+    assert "12 places" not in say("report", feed_id)
+    assert "feed_missing" in say("run", str(uuid7()), code=2)
+    assert msgspec.json.decode(json.dumps(report))["frozen_since"] is None
