@@ -13,8 +13,9 @@ import msgspec
 
 from triage.acuity import Acuity
 from triage.assessment import FiredRule
-from triage.compiler import Row, groups, load_source, severest_first
+from triage.compiler import groups, severest_first
 from triage.expression import And, Comparator, Compare, Constant, Expression, Name, Not, Or, names
+from triage.generated import Row, load_source
 from triage.program import fired
 from triage.protocol import MAX_ITEM_SUFFIX, Input, ParsedItem, Protocol
 

@@ -59,7 +59,7 @@ class Library(msgspec.Struct, frozen=True, kw_only=True):
         chosen = (
             protocol
             for protocol in self.protocols
-            if protocol.file.status in allowed
+            if protocol.status in allowed
             and (protocol.file.kind != "complaint" or complaint in protocol.file.complaints)
         )
         return tuple(sorted(chosen, key=_asking_order))

@@ -19,62 +19,19 @@ from triage.acuity import Acuity, is_more_severe, most_severe
 from triage.assessment import (
     Assessment,
     Assumption,
-    FiredRule,
     GateResult,
-    HeldRule,
     Observation,
-    PossibleRule,
     ProtocolReference,
-    ProtocolScore,
     Question,
-    Trace,
 )
-from triage.expression import Expression, Truth, Value, evaluate, undetermined
+from triage.expression import Expression, Value, evaluate, undetermined
 from triage.finding import Finding, ObserverContext
-from triage.protocol import MAX_ITEM_SUFFIX, Advice, Card, Input, ParsedRule, Protocol, Rule, Text
+from triage.oracle_trace import Evaluated, Verdict, advice, cards, trace
+from triage.protocol import MAX_ITEM_SUFFIX, Input, ParsedRule, Protocol
 from triage.scoring import ScoreResult, score
 
 SEMANTICS: Final = 2
 """Version of the rules above; an assessment says by which it was made."""
-
-_NO_REASON: Final = Text(fr="Réponse impossible à obtenir", en="The answer cannot be obtained")
-
-
-class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule evaluated with its gate: its truth, and the inputs that keep it unknown.
-
-    `own_open` are the open ones of its own condition, the gate left aside.
-    """
-
-    protocol: Protocol
-    parsed: ParsedRule
-    truth: Truth
-    open_inputs: tuple[str, ...]
-    own_open: tuple[str, ...]
-    unanswerable: tuple[str, ...]
-
-    @property
-    def fires(self) -> bool:
-        """Tell whether the rule counts towards the assured level."""
-        if self.truth is None:
-            return self.parsed.rule.when_unanswerable == "fire" and not self.open_inputs
-        return self.truth
-
-    @property
-    def counts_as(self) -> Acuity:
-        """Give the level a firing counts as: a guess never dispatches by itself."""
-        level = self.parsed.rule.acuity
-        return "U1" if level == "U0" and self.truth is None else level
-
-
-class _Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """One protocol evaluated over the findings; `pending` inputs apply only perhaps."""
-
-    protocol: Protocol
-    gate: GateResult
-    pending: frozenset[str]
-    scores: tuple[ScoreResult, ...]
-    verdicts: tuple[_Verdict, ...]
 
 
 def assess(
@@ -114,7 +71,6 @@ def assess(
         context=observation.context,
     )
     question = _next_question(evaluations, decided)
-    trace = _trace(evaluations, assumptions)
     return Assessment(
         assured=assured,
         worst=_worst(evaluations),
@@ -125,11 +81,11 @@ def assess(
         physician_required=needs_physician,
         next_question=question,
         protocols=tuple(_reference(protocol) for protocol in chosen),
-        trace=trace,
-        advice=_advice(evaluations),
+        trace=trace(evaluations, assumptions),
+        advice=advice(evaluations),
         safety_net=tuple(p.file.safety_net for p in speaking if p.file.safety_net is not None),
         needs=tuple(n for p in speaking for n in p.file.needs if proposed in n.acuity),
-        cards=_cards(evaluations),
+        cards=cards(evaluations),
         semantics=SEMANTICS,
     )
 
@@ -147,7 +103,7 @@ class _Decided(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _firm(
-    evaluations: tuple[_Evaluation, ...], assured: Acuity | None, observation: Observation
+    evaluations: tuple[Evaluated, ...], assured: Acuity | None, observation: Observation
 ) -> Acuity | None:
     """Give the proposed level as far as no gate can lower it."""
     declared = (
@@ -160,7 +116,7 @@ def _firm(
 
 def _evaluate(
     protocol: Protocol, values: Mapping[str, Value], unanswerable: frozenset[str]
-) -> _Evaluation:
+) -> Evaluated:
     """Evaluate one protocol: its gate, its scores, its rules; nothing where it is silent."""
     truth = evaluate(protocol.gate, values)
     blockers = undetermined(protocol.gate, values)
@@ -172,9 +128,7 @@ def _evaluate(
         unanswerable=_in_file_order(protocol, blockers & unanswerable),
     )
     if truth is False:
-        return _Evaluation(
-            protocol=protocol, gate=gate, pending=frozenset(), scores=(), verdicts=()
-        )
+        return Evaluated(protocol=protocol, gate=gate, pending=frozenset(), scores=(), verdicts=())
     results = tuple(score(parsed, values) for parsed in protocol.scores)
     known = dict(values)
     for result in results:
@@ -188,7 +142,7 @@ def _evaluate(
     verdicts = tuple(
         _verdict(protocol, parsed, known, results, unanswerable) for parsed in protocol.rules
     )
-    return _Evaluation(
+    return Evaluated(
         protocol=protocol, gate=gate, pending=pending, scores=results, verdicts=verdicts
     )
 
@@ -199,11 +153,11 @@ def _verdict(
     values: Mapping[str, Value],
     scores: tuple[ScoreResult, ...],
     unanswerable: frozenset[str],
-) -> _Verdict:
+) -> Verdict:
     """Evaluate one rule and find which inputs keep it unknown."""
     blockers = _blockers(parsed.effective, values, scores)
     own = _blockers(parsed.when, values, scores)
-    return _Verdict(
+    return Verdict(
         protocol=protocol,
         parsed=parsed,
         truth=evaluate(parsed.effective, values),
@@ -233,19 +187,19 @@ def _in_file_order(protocol: Protocol, keys: AbstractSet[str]) -> tuple[str, ...
     return tuple(entry.key for entry in protocol.file.inputs if entry.key in keys)
 
 
-def _assured(evaluations: tuple[_Evaluation, ...]) -> Acuity | None:
+def _assured(evaluations: tuple[Evaluated, ...]) -> Acuity | None:
     """Give the most severe level that fired."""
     return most_severe(*(v.counts_as for e in evaluations for v in e.verdicts if v.fires))
 
 
-def _worst(evaluations: tuple[_Evaluation, ...]) -> Acuity | None:
+def _worst(evaluations: tuple[Evaluated, ...]) -> Acuity | None:
     """Give the most severe level of any rule that is not excluded."""
     return most_severe(
         *(v.parsed.rule.acuity for e in evaluations for v in e.verdicts if v.truth is not False)
     )
 
 
-def _physician_required(evaluations: tuple[_Evaluation, ...]) -> bool:
+def _physician_required(evaluations: tuple[Evaluated, ...]) -> bool:
     """Tell whether no pathway is known to be made for this patient.
 
     Scores are no pathway, and a protocol for everyone says nothing about fit. A complaint
@@ -260,7 +214,7 @@ def _physician_required(evaluations: tuple[_Evaluation, ...]) -> bool:
     return "met" not in general or (bool(complaint) and "met" not in complaint)
 
 
-def _next_question(evaluations: tuple[_Evaluation, ...], decided: _Decided) -> Question | None:
+def _next_question(evaluations: tuple[Evaluated, ...], decided: _Decided) -> Question | None:
     """Give the obtainable open input that matters most, or None when no one matters.
 
     Rules that could raise the proposed level are served worst first; the gates come after U0, since
@@ -286,7 +240,7 @@ def _next_question(evaluations: tuple[_Evaluation, ...], decided: _Decided) -> Q
     return best[1] if best is not None else None
 
 
-def _gate_matters(evaluation: _Evaluation, decided: _Decided) -> bool:
+def _gate_matters(evaluation: Evaluated, decided: _Decided) -> bool:
     """Tell whether knowing the population could still change anything.
 
     It could while a rule may raise the level, while no pathway is known to fit, or while the
@@ -304,7 +258,7 @@ def _gate_matters(evaluation: _Evaluation, decided: _Decided) -> bool:
 
 
 def _first_obtainable(
-    evaluation: _Evaluation, keys: tuple[str, ...], context: ObserverContext
+    evaluation: Evaluated, keys: tuple[str, ...], context: ObserverContext
 ) -> Input | None:
     """Give the first input that somebody here can answer, first among those known to apply."""
     entries = (evaluation.protocol.input(key) for key in keys)
@@ -342,99 +296,9 @@ def _assumptions(
     )
 
 
-def _advice(evaluations: tuple[_Evaluation, ...]) -> tuple[Advice, ...]:
-    """Give the words that fired rules name, those of the most severe rules first."""
-    named = (
-        entry
-        for protocol, rule in _fired_rules(evaluations)
-        for entry in protocol.file.advice
-        if entry.id in rule.advice
-    )
-    return tuple(dict.fromkeys(named))
-
-
-def _cards(evaluations: tuple[_Evaluation, ...]) -> tuple[Card, ...]:
-    """Give the cards that fired rules name, those of the most severe rules first."""
-    named = (
-        card
-        for protocol, rule in _fired_rules(evaluations)
-        for key in rule.cards
-        for card in protocol.cards
-        if card.id == key
-    )
-    return tuple(dict.fromkeys(named))
-
-
-def _fired_rules(evaluations: tuple[_Evaluation, ...]) -> list[tuple[Protocol, Rule]]:
-    """Give the rules that fired with their protocols, the most severe first."""
-    fired = [(e.protocol, v.parsed.rule) for e in evaluations for v in e.verdicts if v.fires]
-    return sorted(fired, key=lambda pair: pair[1].acuity)
-
-
 def _reference(protocol: Protocol) -> ProtocolReference:
     """Pin the protocol."""
     file = protocol.file
     return ProtocolReference(
-        id=file.id, version=file.version, digest=protocol.digest, status=file.status
-    )
-
-
-def _trace(evaluations: tuple[_Evaluation, ...], assumptions: tuple[Assumption, ...]) -> Trace:
-    """Write down everything the result rests on, most severe first."""
-    pairs = [(e, v) for e in evaluations for v in e.verdicts]
-    pairs.sort(key=lambda pair: pair[1].parsed.rule.acuity)
-    drafts = (e.protocol.file.id for e in evaluations if e.protocol.file.status == "draft")
-    unsettled = [v for _, v in pairs if v.truth is None]
-    return Trace(
-        fired=tuple(_fired(e, v) for e, v in pairs if v.fires),
-        held=tuple(_held(v) for v in unsettled if not v.open_inputs and not v.fires),
-        possible=tuple(_possible(v) for v in unsettled if v.open_inputs),
-        gates=tuple(e.gate for e in evaluations),
-        scores=tuple(
-            ProtocolScore(protocol=e.protocol.file.id, result=result)
-            for e in evaluations
-            for result in e.scores
-        ),
-        assumptions=assumptions,
-        open_inputs=tuple(dict.fromkeys(key for v in unsettled for key in v.open_inputs)),
-        draft_protocols=tuple(drafts),
-    )
-
-
-def _fired(evaluation: _Evaluation, verdict: _Verdict) -> FiredRule:
-    """Write down a fired rule."""
-    rule = verdict.parsed.rule
-    return FiredRule(
-        protocol=evaluation.protocol.file.id,
-        rule=rule.id,
-        acuity=verdict.counts_as,
-        why=rule.why,
-        cites=rule.cites,
-        means=rule.means,
-        unanswerable=verdict.unanswerable,
-    )
-
-
-def _held(verdict: _Verdict) -> HeldRule:
-    """Write down a held rule."""
-    rule = verdict.parsed.rule
-    return HeldRule(
-        protocol=verdict.protocol.file.id,
-        rule=rule.id,
-        acuity=rule.acuity,
-        why=rule.why,
-        cites=rule.cites,
-        reason=rule.hold_reason or _NO_REASON,
-        unanswerable=verdict.unanswerable,
-    )
-
-
-def _possible(verdict: _Verdict) -> PossibleRule:
-    """Write down a rule that open inputs keep possible."""
-    rule = verdict.parsed.rule
-    return PossibleRule(
-        protocol=verdict.protocol.file.id,
-        rule=rule.id,
-        acuity=rule.acuity,
-        open_inputs=verdict.open_inputs,
+        id=file.id, version=file.version, digest=protocol.digest, status=protocol.status
     )

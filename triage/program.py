@@ -11,9 +11,10 @@ import msgspec
 
 from triage.acuity import SCALE, Acuity
 from triage.assessment import FiredRule, GateResult, ProtocolReference, Question
-from triage.compiler import Compiled, Row, compile_protocol, groups, severest_first
+from triage.compiler import Compiled, compile_protocol, groups, severest_first
 from triage.expression import names
 from triage.finding import ObserverContext
+from triage.generated import Row
 from triage.protocol import ParsedItem, ParsedRule, Protocol
 
 NO_LEVEL: Final = len(SCALE)
@@ -200,7 +201,7 @@ def build(protocol: Protocol) -> Program:
             unanswerable=(),
         ),
         reference=ProtocolReference(
-            id=file.id, version=file.version, digest=protocol.digest, status=file.status
+            id=file.id, version=file.version, digest=protocol.digest, status=protocol.status
         ),
         obtainable={},
         decoded={},

@@ -79,6 +79,10 @@ MAX_ITEM_SUFFIX: Final = "_max_item"
 _SIGNED: Final = re.compile(rb"^\[\[sign_offs\]\]", re.MULTILINE)
 
 
+_SIGNATURES: Final = 2
+"""Persons who must have signed before a file is active."""
+
+
 class ProtocolError(ValueError):
     """A protocol file cannot be read; the text says where, never what a patient said."""
 
@@ -144,6 +148,13 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     scores: tuple[ParsedScore, ...]
     rules: tuple[ParsedRule, ...]
     cards: tuple[Card, ...]
+
+    @property
+    def status(self) -> Status:
+        """Give the status that counts: active only once two persons have signed, else draft."""
+        signed = len({entry.name for entry in self.file.sign_offs})
+        unsigned = self.file.status == "active" and signed < _SIGNATURES
+        return "draft" if unsigned else self.file.status
 
     def input(self, key: str) -> Input | None:
         """Give the input of that key, or None."""

@@ -55,7 +55,7 @@ async def list_protocols(
             id=one.file.id,
             version=one.file.version,
             kind=one.file.kind,
-            status=one.file.status,
+            status=one.status,
             title=one.file.title,
             digest=one.digest,
         )

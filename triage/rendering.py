@@ -14,9 +14,9 @@ from triage.assessment import (
     ProtocolScore,
     Trace,
 )
-from triage.compiler import Part as Points
 from triage.expression import evaluate
 from triage.finding import LAY_CALLER
+from triage.generated import Part as Points
 from triage.program import LEVELS, NO_LEVEL, fired
 from triage.protocol import Advice, Answer, Card, Text
 from triage.reading import Evaluation, Reading, read
@@ -125,7 +125,7 @@ def _trace(
 ) -> Trace:
     """Put the trace together, most severe first."""
     possible = tuple(entry for rank in noted.possible for entry in rank)
-    drafts = (one.program.protocol.file for one in readings)
+    pinned = (one.program.reference for one in readings)
     return Trace(
         fired=tuple(entry for rank in noted.fired for _, _, entry in rank),
         held=tuple(entry for rank in noted.held for entry in rank),
@@ -134,7 +134,7 @@ def _trace(
         scores=tuple(score for one in readings if one.gate >= 0 for score in _scores(one)),
         assumptions=assumptions,
         open_inputs=tuple(dict.fromkeys(key for entry in possible for key in entry.open_inputs)),
-        draft_protocols=tuple(file.id for file in drafts if file.status == "draft"),
+        draft_protocols=tuple(one.id for one in pinned if one.status == "draft"),
     )
 
 

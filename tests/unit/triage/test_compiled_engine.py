@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from triage import library, oracle
 from triage.assessment import Observation
-from triage.compiler import compare_sides, compile_protocol
+from triage.compiler import compile_protocol
 from triage.engine import assess
 from triage.expression import Compare, Constant, Interval, Name, evaluate, undetermined, walk
 from triage.finding import LAY_CALLER, PROFESSIONAL, Finding, ObserverContext
+from triage.generated import compare_sides
 from triage.program import programs
 from triage.protocol import Answer, Input, Protocol, Unanswerable, decode
 

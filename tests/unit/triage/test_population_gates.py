@@ -239,6 +239,20 @@ def test_a_signed_file_reads_and_a_second_person_signs_the_same_bytes() -> None:
     assert twice.digest != twice.content_digest
 
 
+def test_an_active_file_counts_only_once_two_persons_have_signed(tmp_path: Path) -> None:
+    path = tmp_path / "news2.toml"
+    raw = NEWS2.replace(b'status = "draft"', b'status = "active"', 1)
+    one = signed(raw)
+    both = one + one[len(raw) :].replace(b'name = "A"', b'name = "B"')
+    for text, status in ((raw, "draft"), (one, "draft"), (one + one[len(raw) :], "draft")):
+        path.write_bytes(text)
+        assert library.load(tmp_path).protocols[0].status == status
+        assert library.load(tmp_path).choose(None, allow_draft=False) == ()
+    path.write_bytes(both)
+    (chosen,) = library.load(tmp_path).choose(None, allow_draft=False)
+    assert assess([chosen], [], Observation()).protocols[0].status == "active"
+
+
 @pytest.mark.parametrize("place", [0, 200, 4000, -300])
 def test_a_file_edited_by_one_byte_after_sign_off_is_refused(place: int) -> None:
     raw = bytearray(signed(NEWS2))
