@@ -71,6 +71,9 @@ async def read(
     ranks = may(actor, "offer.rank")
     offer = await offers.last(tx, actor, open_[0].id) if open_ and ranks else None
     held = next((one for one in found.holds if one.actor_id == actor.id), None)
+    gone = next((one for one in found.displaced if one.actor_id == actor.id), None)
+    if held is None and gone is not None and not asked.problem:
+        asked = Asked(problem="slot_withdrawn", gone=gone.slot_id)
     shown = (
         None
         if offer is None or held is not None

@@ -10,7 +10,7 @@ from litestar import delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from directory import offers, publication, service
+from directory import offers, publication, schedule_api, service
 from directory.model import Interval, Modality, SlotKind, Visibility
 from directory.offers import CareServiceView
 from directory.recurrence import Absence, Recurring
@@ -293,4 +293,5 @@ ROUTES: Final = [
     list_slots,
     publish_slots,
     withdraw_slot,
+    *schedule_api.ROUTES,
 ]

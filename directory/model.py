@@ -295,6 +295,13 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         paused: The publisher's consent is withdrawn for now: nothing of it is shown.
         release_before_s: Hold-back: a slot is shown to the centre only this many seconds before
             it starts; None = at once.
+        release_min: Release time, minutes after midnight on the clock of the place: on the day
+            that the hold-back ends (without one: the slot's own day) nothing is shown earlier.
+        quota_per_day: Most places the centre may have of one local day; None = no limit.
+        zone: IANA zone of the place's clock.
+        spent: Local days whose quota is used up.
+        marked_after_s: A mirrored diary older than this is marked and ranked down.
+        refused_after_s: A mirrored diary older than this is not bookable; never below the former.
     """
 
     id: ScheduleId
@@ -305,6 +312,12 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None
     paused: bool = False
     release_before_s: int | None = None
+    release_min: int | None = None
+    quota_per_day: int | None = None
+    zone: str = "UTC"
+    spent: tuple[date, ...] = ()
+    marked_after_s: int | None = None
+    refused_after_s: int | None = None
 
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ goes out in `slot.displaced`, which the routing room turns into an owned task.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ import msgspec
 
 from directory import codes, offers, publication, recurrence, seats, store
 from directory.consent import Audience
-from directory.model import Interval, SlotId
+from directory.model import Interval, SlotId, wall_clock_utc
 from directory.publication import PublishedSlot
 from directory.recurrence import Absence, Recurring
 from directory.store import Diary, DiaryView, Published, SlotView
@@ -51,6 +52,37 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
     displaced: int
 
 
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """The practitioner is away on local days; both ends included.
+
+    Attributes:
+        schedule_id: Whose diary; None when a role is named.
+        role_id: All diaries of a practitioner's role; None when a schedule is named.
+    """
+
+    since: date
+    until: date
+    schedule_id: UUID | None = None
+    role_id: UUID | None = None
+
+
+class Emptied(msgspec.Struct, frozen=True, kw_only=True):
+    """What an absence did.
+
+    Attributes:
+        schedules: Diaries it was applied to.
+        withdrawn: Slots no longer offered.
+        displaced: Seats somebody held or was booked on; each booked one has an owned task.
+    """
+
+    schedules: int
+    withdrawn: int
+    displaced: int
+
+
+LONGEST_ABSENCE: Final = timedelta(days=366)
+_YEARS: Final = range(2000, 2101)
+_ABSENT: Final = "absent"
 _WITHDRAWN: Final = "withdrawn"
 _RESIZED: Final = "capacity_reduced"
 
@@ -157,6 +189,68 @@ async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
     await _announce_displaced(tx, actor, diary, displaced, _WITHDRAWN)
     await _announce(tx, actor, diary, published, slot.interval)
     return Withdrawn(slot_id=slot_id, displaced=lost)
+
+
+async def be_absent(tx: Tx, actor: Actor, command: Absent) -> Emptied:
+    """Withdraw every slot of some local days; doing it again changes nothing.
+
+    Seats that somebody holds or is booked on are displaced and told one by one, as when a window
+    without them is published. Later publications are the publisher's word anew.
+
+    Args:
+        tx: The transaction.
+        actor: The clinic, a delegate, a partner or the system.
+        command: Which days of which diary, or of all diaries of a role.
+
+    Returns:
+        How much was withdrawn, over all diaries.
+
+    Raises:
+        kernel.errors.Missing: `schedule_missing`: no such schedule, or a role without any.
+        kernel.errors.Forbidden: `action_not_allowed`, `other_organisation`.
+        kernel.errors.Invalid: `absence_range`: it ends before it begins, lasts over a year, or
+            lies outside the years 2000 to 2100.
+    """
+    require(actor, "schedule.publish")
+    if command.since.year not in _YEARS or not (
+        timedelta() <= command.until - command.since < LONGEST_ABSENCE
+    ):
+        raise errors.Invalid("absence_range", "An absence is a year at most and ends last.")
+    found = [command.schedule_id] if command.schedule_id is not None else []
+    if command.role_id is not None:
+        found += await store.schedules_of_role(tx, command.role_id)
+    if not found:
+        raise errors.Missing("schedule_missing")
+    done = [await _empty(tx, actor, schedule_id, command) for schedule_id in sorted(found)]
+    return Emptied(
+        schedules=len(done),
+        withdrawn=sum(withdrawn for withdrawn, _ in done),
+        displaced=sum(displaced for _, displaced in done),
+    )
+
+
+async def _empty(tx: Tx, actor: Actor, schedule_id: UUID, command: Absent) -> tuple[int, int]:
+    """Withdraw the days of one diary; give slots withdrawn and seats displaced."""
+    diary = await _diary(tx, schedule_id)
+    require(actor, "schedule.publish", organisation_id=diary.organisation_id)
+    zone = ZoneInfo(diary.zone)
+    window = Interval(
+        start=wall_clock_utc(command.since, 0, zone),
+        end=wall_clock_utc(command.until + timedelta(days=1), 0, zone),
+    )
+    moment = await store.lock_schedule(tx, schedule_id)
+    stored = await store.slots_in_window(tx, schedule_id, window)
+    change = publication.diff(stored, (), moment)
+    count, displaced = await seats.withdraw_slots(tx, change.withdrawn)
+    lost = sum(map(len, displaced.values()))
+    if count:
+        published = Published(
+            schedule_id=diary.schedule.id, sequence=diary.schedule.sequence, as_of=moment,
+            slots=0, added=0, changed=0, withdrawn=count, displaced=lost,
+        )  # fmt: skip
+        await _announce_displaced(tx, actor, diary, displaced, _ABSENT)
+        await _announce(tx, actor, diary, published, window)
+    return count, lost
 
 
 async def diaries(

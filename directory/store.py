@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from directory.consent import SHOWN_TO, Audience
+from directory.consent import SHOWN_TO, Audience, Freshness
 from directory.model import (
     CareServiceId,
     Interval,
@@ -72,6 +72,9 @@ class DiaryView(msgspec.Struct, frozen=True, kw_only=True):
         zone: IANA zone of its wall clock.
         sequence: Number of the last accepted publication; the next one is higher.
         release_before_s: Hold-back of the consent, in seconds before a slot starts.
+        release_min: Release time of the consent, minutes after midnight by its wall clock.
+        quota_per_day: Most places the centre may have of one local day.
+        freshness: `fresh`, `marked` (older than its source should be) or `outdated` (not bookable).
     """
 
     id: ScheduleId
@@ -88,6 +91,9 @@ class DiaryView(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None
     paused: bool
     release_before_s: int | None
+    release_min: int | None
+    quota_per_day: int | None
+    freshness: Freshness
 
 
 class SlotView(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +137,11 @@ async def diaries(
     """
     rows = await tx.fetch(SELECT_DIARIES, list(organisation_ids), *page)
     return [msgspec.convert(dict(row), DiaryView) for row in rows]
+
+
+async def schedules_of_role(tx: Tx, role_id: UUID) -> Sequence[UUID]:
+    """Give the schedules of the care services that a practitioner's role offers, by id."""
+    return [row["id"] for row in await tx.fetch(SELECT_OF_ROLE, role_id)]
 
 
 async def lock_schedule(tx: Tx, schedule_id: UUID) -> datetime:
@@ -251,6 +262,9 @@ def _diary(row: asyncpg.Record) -> Diary:
             as_of=row["as_of"],
             paused=row["paused"],
             release_before_s=row["release_before_s"],
+            release_min=row["release_min"],
+            quota_per_day=row["quota_per_day"],
+            zone=row["zone"],
         ),
         organisation_id=row["organisation_id"],
         location_id=row["location_id"],
@@ -261,7 +275,8 @@ def _diary(row: asyncpg.Record) -> Diary:
 
 SELECT_DIARY: Final = """
 select s.id, s.care_service_id, s.ownership, s.source, s.sequence, s.as_of, s.paused,
-    s.release_before_s, c.organisation_id, c.location_id, l.territory_id, l.zone
+    s.release_before_s, s.release_min, s.quota_per_day, c.organisation_id, c.location_id,
+    l.territory_id, l.zone
 from directory.schedule s
     join directory.care_service c on c.id = s.care_service_id
     join directory.location l on l.id = c.location_id
@@ -271,13 +286,28 @@ where s.id = $1
 SELECT_DIARIES: Final = """
 select s.id, s.care_service_id, c.name as care_service, c.service, c.modalities,
     c.organisation_id, l.name as location, l.zone, s.ownership, s.source, s.sequence, s.as_of,
-    s.paused, s.release_before_s
+    s.paused, s.release_before_s, s.release_min, s.quota_per_day,
+    case when s.ownership = 'owned' or s.as_of is null then 'fresh'
+        when s.as_of + make_interval(secs => a.refused_after_s) <= kernel.regul_now()
+            then 'outdated'
+        when s.as_of + make_interval(secs => a.marked_after_s) <= kernel.regul_now() then 'marked'
+        else 'fresh' end as freshness
 from directory.schedule s
     join directory.care_service c on c.id = s.care_service_id
     join directory.location l on l.id = c.location_id
+    left join lateral (
+        select d.marked_after_s, d.refused_after_s from directory.source_limit d
+        where d.source in (s.source, '*') order by d.source = '*' limit 1) a on true
 where c.organisation_id = any ($1::uuid[]) and ($2::uuid is null or s.id > $2)
 order by s.id
 limit $3
+"""
+
+SELECT_OF_ROLE: Final = """
+select s.id
+from directory.schedule s join directory.care_service c on c.id = s.care_service_id
+where c.role_id = $1
+order by s.id
 """
 
 LOCK_SCHEDULE: Final = """
@@ -318,7 +348,7 @@ COUNT_DISPLACED: Final = """
 select count(*) from directory.seat where slot_id = $1 and state = 'displaced'
 """
 
-# The conditions of directory.consent.shows, where the rows are.
+# The conditions of directory.consent.refusal, where the rows are.
 SELECT_SHOWN: Final = """
 with moment as materialized (select kernel.regul_now() as now)
 select l.id, l.schedule_id, l.key, l.kind, l.modality, l.visibility, l.starts_at, l.ends_at,
@@ -328,14 +358,10 @@ select l.id, l.schedule_id, l.key, l.kind, l.modality, l.visibility, l.starts_at
     count(*) filter (where s.state = 'booked' or (s.state = 'held' and s.until > moment.now))
         as taken,
     count(*) filter (where s.state = 'displaced') as displaced
-from directory.slot l
-    join directory.schedule c on c.id = l.schedule_id
-    join directory.seat s on s.slot_id = l.id,
-    moment
+from directory.slot l join directory.seat s on s.slot_id = l.id, moment
 where l.schedule_id = $1 and l.starts_at >= $2 and l.starts_at < $3 and l.withdrawn_at is null
-    and ($5 or (not c.paused and l.visibility = any ($4::text[]) and l.starts_at > moment.now
-        and (c.release_before_s is null
-            or l.starts_at - moment.now <= make_interval(secs => c.release_before_s))))
+    and ($5 or (l.visibility = any ($4::text[]) and l.starts_at > moment.now
+        and directory.directory_refusal(l.id) is null))
     and ($6::uuid is null
         or (l.starts_at, l.id) > (select a.starts_at, a.id from directory.slot a where a.id = $6))
 group by l.id

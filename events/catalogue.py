@@ -134,6 +134,24 @@ class AvailabilityPublished(Event, frozen=True, kw_only=True, tag="availability.
     displaced: Small = 0
 
 
+class ConsentChanged(Event, frozen=True, kw_only=True, tag="consent.changed"):
+    """The publisher of a schedule agreed to something else; fields left out are no limit."""
+
+    AGGREGATE: ClassVar[str] = "schedule"
+    care_service_id: UUID
+    paused: bool
+    quota_per_day: Small | None = None
+    release_before_s: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    release_min: Small | None = None
+
+
+class TrustContested(Event, frozen=True, kw_only=True, tag="trust.contested"):
+    """A publisher does not agree with the figure that is shown for it."""
+
+    AGGREGATE: ClassVar[str] = "trust_contest"
+    reason: Code
+
+
 class SlotDisplaced(Event, frozen=True, kw_only=True, tag="slot.displaced"):
     """A slot went away while somebody held it or was booked on it."""
 
@@ -167,6 +185,15 @@ class HoldLapsed(Event, frozen=True, kw_only=True, tag="hold.lapsed"):
     AGGREGATE: ClassVar[str] = "hold"
     slot_id: UUID
     care_service_id: UUID
+
+
+class HoldDisplaced(Event, frozen=True, kw_only=True, tag="hold.displaced"):
+    """The publisher withdrew the slot of a live hold."""
+
+    AGGREGATE: ClassVar[str] = "hold"
+    slot_id: UUID
+    care_service_id: UUID
+    reason: Code = "withdrawn"
 
 
 class AppointmentEvent(Event, frozen=True, kw_only=True):
@@ -349,8 +376,8 @@ AnyEvent: TypeAlias = (
     CallReceived | CallEnded | CallbackDue
     | CaseOpened | CaseQualified | CaseClosed | CaseMerged
     | AssessmentRecorded | AcuityLowered | DispositionDecided
-    | AvailabilityPublished | SlotDisplaced
-    | HoldPlaced | HoldReleased | HoldLapsed
+    | AvailabilityPublished | ConsentChanged | SlotDisplaced | TrustContested
+    | HoldPlaced | HoldReleased | HoldLapsed | HoldDisplaced
     | AppointmentBooked | AppointmentPending | AppointmentConfirmed | AppointmentCancelled
     | AppointmentRescheduled | AppointmentFulfilled | AppointmentMissed
     | ReferralSent | ReferralUpdated

@@ -5,6 +5,7 @@ the same answer which place to try next. That a hold lapsed is never written by 
 has passed, and the seat is free to whoever comes next.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -21,6 +22,9 @@ from routing.model import Hold, HoldState
 from triage import dispositions
 
 database.refuses("hold_allowance_limit", errors.Limited, "too_many_holds")
+
+NOT_OFFERED: Final = frozenset({"paused", "held_back", "outdated", "quota_spent"})
+"""Refusals of `directory.directory_refusal` that are the publisher's, not a lost race."""
 
 
 class PlaceHold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +56,8 @@ async def place(tx: Tx, actor: Actor, command: PlaceHold, *, hold_s: int) -> Hol
 
     Raises:
         Missing: `slot_missing`, or the disposition is.
-        Conflict: `slot_taken` or `slot_withdrawn`, with `next_best` when there is one.
+        Conflict: `slot_taken`, `slot_withdrawn` or `slot_not_offered` (its publisher's consent or
+            its age forbids it, as `reason` says), with `next_best` when there is one.
         Limited: `too_many_holds`: the actor holds ten places already.
     """
     require(actor, "hold.place")
@@ -188,7 +193,7 @@ async def refused(tx: Tx, actor: Actor, hold: Hold) -> errors.RegulError:
         wanted = PlaceHold(
             slot_id=hold.slot_id, disposition_id=hold.disposition_id, offer_id=hold.offer_id
         )
-        return await _gone(tx, wanted, withdrawn=True)
+        return await _gone(tx, wanted, "withdrawn")
     if hold.until <= await moment(tx) or state != "held":
         return errors.Expired("hold_expired", "The time of this hold has passed.")
     if hold.actor_id != actor.id:
@@ -230,6 +235,28 @@ async def tell_lapsed(tx: Tx, actor: Actor, limit: int = 200) -> int:
     return len(rows)
 
 
+async def tell_displaced(tx: Tx, actor: Actor, claims: Sequence[UUID], reason: str) -> int:
+    """Tell those who hold places that their publisher withdrew them; the holds stay as they are.
+
+    Args:
+        tx: A transaction of the system.
+        actor: The system.
+        claims: Claims of displaced seats; those that are no live hold are left out.
+        reason: Why they went away, a code.
+
+    Returns:
+        How many were told.
+    """
+    rows = await tx.fetch(SELECT_LIVE, list(claims))
+    for row in rows:
+        hold = _hold(row)
+        event = catalogue.HoldDisplaced(
+            slot_id=hold.slot_id, care_service_id=hold.care_service_id, reason=reason
+        )
+        await _tell(tx, actor, hold, event)
+    return len(rows)
+
+
 async def moment(tx: Tx) -> datetime:
     """Give the database's clock, the only one that decides.
 
@@ -247,17 +274,21 @@ async def _lost(tx: Tx, command: PlaceHold) -> errors.RegulError:
     row = await tx.fetchrow(SELECT_SLOT, command.slot_id)
     if row is None:
         return errors.Missing("slot_missing", "No such slot.")
-    return await _gone(tx, command, withdrawn=row["withdrawn"])
+    return await _gone(tx, command, row["refusal"])
 
 
-async def _gone(tx: Tx, wanted: PlaceHold, *, withdrawn: bool) -> errors.Conflict:
+async def _gone(tx: Tx, wanted: PlaceHold, refusal: str | None) -> errors.Conflict:
     """Say that a place can't be had, and which one to try next."""
     best = await offers.next_best(tx, wanted.offer_id, wanted.disposition_id, wanted.slot_id)
-    code = "slot_withdrawn" if withdrawn else "slot_taken"
-    told = (
-        "Its publisher has withdrawn this slot." if withdrawn else "No place is free in this slot."
-    )
-    return errors.Conflict(code, told, next_best=None if best is None else offers.public(best))
+    following = None if best is None else offers.public(best)
+    if refusal == "withdrawn":
+        told = "Its publisher has withdrawn this slot."
+        return errors.Conflict("slot_withdrawn", told, next_best=following)
+    if refusal in NOT_OFFERED:
+        told = "Its publisher does not offer this slot now."
+        return errors.Conflict("slot_not_offered", told, reason=refusal, next_best=following)
+    told = "No place is free in this slot."
+    return errors.Conflict("slot_taken", told, next_best=following)
 
 
 async def _tell(tx: Tx, actor: Actor, hold: Hold, event: catalogue.Event) -> None:
@@ -346,6 +377,13 @@ where h.id in (
 returning h.id, h.slot_id, h.seat, h.actor_id, h.disposition_id, h.case_id, h.territory_id,
     h.care_service_id, h.acuity, h.state, h.until, h.extended, h.offer_id
 """
+SELECT_LIVE: Final = """
+select id, slot_id, seat, actor_id, disposition_id, case_id, territory_id, care_service_id,
+    acuity, state, until, extended, offer_id
+from routing.hold
+where id = any ($1::uuid[]) and state = 'held' and until > kernel.regul_now()
+order by id
+"""
 FREE_DISPLACED: Final = """
 select directory.directory_release(s.claim) from directory.seat s
 where s.claim = any ($1::uuid[]) and s.state = 'displaced'
@@ -354,7 +392,7 @@ SELECT_CLAIMED_SEAT: Final = """
 select state from directory.seat where claim = $1
 """
 SELECT_SLOT: Final = """
-select s.withdrawn_at is not null as withdrawn from directory.slot s where s.id = $1
+select directory.directory_refusal(s.id) as refusal from directory.slot s where s.id = $1
 """
 SELECT_NOW: Final = """
 select kernel.regul_now()

@@ -345,6 +345,7 @@ join directory.slot l on l.id = s.slot_id
 where s.slot_id = any ($1::uuid[]) and l.withdrawn_at is null
   and l.ends_at > kernel.regul_now()
   and (s.state = 'free' or (s.state = 'held' and s.until <= kernel.regul_now()))
+  and directory.directory_refusal(l.id) is null
 """
 SELECT_RECENT: Final = """
 select first_care_service_id, count(*)::int as times from routing.offer

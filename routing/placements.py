@@ -18,6 +18,7 @@ class Placements(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         holds: Live ones only.
+        displaced: Holds whose time has not passed, on places their publisher has withdrawn.
         appointments: In every state.
         referrals: In every state.
         waiting: In every state.
@@ -27,6 +28,7 @@ class Placements(msgspec.Struct, frozen=True, kw_only=True):
     appointments: tuple[Appointment, ...]
     referrals: tuple[Referral, ...]
     waiting: tuple[WaitingEntry, ...]
+    displaced: tuple[Hold, ...] = ()
 
 
 async def of_case(tx: Tx, actor: Actor, case_id: UUID) -> Placements:
@@ -44,6 +46,7 @@ async def of_case(tx: Tx, actor: Actor, case_id: UUID) -> Placements:
         appointments=await _read(tx, SELECT_APPOINTMENTS, case_id, Appointment),
         referrals=await _read(tx, SELECT_REFERRALS, case_id, Referral),
         waiting=await _read(tx, SELECT_WAITING, case_id, WaitingEntry),
+        displaced=await _read(tx, SELECT_DISPLACED, case_id, Hold),
     )
 
 
@@ -56,6 +59,15 @@ select id, slot_id, seat, actor_id, disposition_id, case_id, territory_id, care_
     acuity, state, until, extended, offer_id
 from routing.hold
 where case_id = $1 and state = 'held' and until > kernel.regul_now()
+  and exists (select from directory.seat s where s.claim = hold.id and s.state = 'held')
+order by id desc
+"""
+SELECT_DISPLACED: Final = """
+select id, slot_id, seat, actor_id, disposition_id, case_id, territory_id, care_service_id,
+    acuity, state, until, extended, offer_id
+from routing.hold
+where case_id = $1 and state = 'held' and until > kernel.regul_now()
+  and exists (select from directory.seat s where s.claim = hold.id and s.state = 'displaced')
 order by id desc
 """
 SELECT_APPOINTMENTS: Final = """

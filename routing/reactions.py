@@ -14,7 +14,7 @@ from events import catalogue, handoffs
 from events.model import StoredEvent
 from kernel import actor as actors
 from kernel.database import Tx
-from routing import appointments, outcomes, progress, referrals, waiting
+from routing import appointments, holds, outcomes, progress, referrals, waiting
 from routing.model import Appointment, Referral, ReferralVerb
 from triage import callbacks, cases
 
@@ -97,9 +97,11 @@ async def _missed(tx: Tx, stored: StoredEvent) -> None:
 
 
 async def _displaced(tx: Tx, stored: StoredEvent) -> None:
-    """Call off what was booked on a withdrawn slot; holds learn it when they are used."""
+    """Call off what was booked on a withdrawn slot, and tell those who only hold a place of it."""
     if not isinstance(stored.event, catalogue.SlotDisplaced):
         return
+    teller = actors.system(stored.territory_id)
+    await holds.tell_displaced(tx, teller, stored.event.claims, stored.event.reason)
     for booked in await appointments.of_claims(tx, stored.event.claims):
         system = actors.system(booked.territory_id)
         gone = await appointments.call_off(tx, system, booked.id, "slot_displaced")

@@ -24,7 +24,13 @@ ALLOWED: dict[str, set[str]] = {
         "current_organisations",
     },
     "events": {"events_append"},
-    "directory": {"directory_claim", "directory_book", "directory_release", "directory_extend"},
+    "directory": {
+        "directory_claim",
+        "directory_book",
+        "directory_release",
+        "directory_extend",
+        "directory_refusal",
+    },
 }
 READS: dict[str, set[str]] = {
     # An offer, a hold, an appointment and a referral are about places: which, whose, when, free.
