@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
+from scipy.sparse import csr_array
+from scipy.special import softmax
 
 from triage.evaluation import LEVELS
 from triage.expression import Value
@@ -116,7 +117,7 @@ def logistic(cases: Sequence[Facts], labels: Sequence[int], *, folds: int, seed:
     )
 
 
-def _describer(cases: Sequence[Facts], training: Rows) -> Callable[[Rows], Matrix]:
+def _describer(cases: Sequence[Facts], training: Rows) -> Callable[[Rows], csr_array]:
     """Give what turns cases into features, with means and words of the training cases only."""
     raw = np.array([[_number(getattr(case, name)) for name in _NUMBERS] for case in cases])
     known = ~np.isnan(raw[training])
@@ -129,13 +130,15 @@ def _describer(cases: Sequence[Facts], training: Rows) -> Callable[[Rows], Matri
     often = Counter(word for row in training for word in said[row])
     words = sorted(word for word, count in often.items() if count >= _FEWEST)
 
-    def features(rows: Rows) -> Matrix:
+    def features(rows: Rows) -> csr_array:
         numbers = np.nan_to_num(scaled[rows])
         missing = np.isnan(raw[rows]).astype(float)
         kinds = [_kinds(cases[row]) for row in rows]
         present = [[word in said[row] for word in words] for row in rows]
         constant = np.ones((len(rows), 1))
-        return np.hstack([constant, numbers, missing, np.array(kinds), np.array(present)])
+        return csr_array(
+            np.hstack([constant, numbers, missing, np.array(kinds), np.array(present)])
+        )
 
     return features
 
@@ -155,7 +158,7 @@ def _kinds(facts: Facts) -> list[float]:
     ]
 
 
-def _fit(features: Matrix, target: Rows) -> Matrix:
+def _fit(features: csr_array, target: Rows) -> Matrix:
     """Minimise the penalised negative log likelihood; the constant is not penalised."""
     shape = (features.shape[1], LEVELS)
     hot = np.eye(LEVELS)[target]
@@ -163,13 +166,14 @@ def _fit(features: Matrix, target: Rows) -> Matrix:
     def loss(flat: Matrix) -> tuple[float, Matrix]:
         weights = flat.reshape(shape)
         scores = features @ weights
-        shrunk = np.vstack([np.zeros((1, LEVELS)), weights[1:]])
-        value = logsumexp(scores, axis=1).sum() - (scores * hot).sum()
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chance = powers / powers.sum(axis=1, keepdims=True)
+        shrunk = weights.copy()
+        shrunk[0] = 0
+        value = -np.log(chance[np.arange(len(target)), target]).sum()
         value += _PENALTY / 2 * (shrunk**2).sum()
-        slope = features.T @ (softmax(scores, axis=1) - hot) + _PENALTY * shrunk
+        slope = features.T @ (chance - hot) + _PENALTY * shrunk
         return float(value), slope.ravel()
 
-    found = minimize(
-        loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"ftol": 1e-6}
-    )
+    found = minimize(loss, np.zeros(shape).ravel(), jac=True, method="CG", options={"gtol": 0.1})
     return np.asarray(found.x).reshape(shape)
