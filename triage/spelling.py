@@ -68,10 +68,10 @@ class Spelling:
         self._stems = _neighbourhood(stem for stem in stems if len(stem) >= STEM_MIN)
         self._stem_lengths = sorted({len(stem) for stems in self._stems.values() for stem in stems})
         self._sounds: dict[str, str] = {}
-        for word in sorted(word for words in self._exact.values() for word in words):
+        for word in sorted({word for words in self._exact.values() for word in words}):
             self._sounds.setdefault(sound(word), word)
         self._stem_sounds: dict[str, str] = {}
-        for stem in sorted(stem for stems in self._stems.values() for stem in stems):
+        for stem in sorted({stem for stems in self._stems.values() for stem in stems}):
             self._stem_sounds.setdefault(sound(stem), stem)
 
     def correct(self, word: str) -> Correction | None:
