@@ -43,7 +43,7 @@ class Circuit:
         self._ands: dict[Lit, tuple[Lit, ...]] = {}
         self._sums: dict[Lit, _Sum] = {}
         self._shared: dict[tuple[Lit, ...] | _Sum, Lit] = {}
-        self._always: list[Lit] = []
+        self._always: dict[Lit, frozenset[Lit]] = {}  # requirement: what it depends on
 
     def variable(self) -> Lit:
         """Add a free variable and give its literal."""
@@ -60,7 +60,7 @@ class Circuit:
             literal: What must hold.
         """
         if literal != TRUE:
-            self._always.append(literal)
+            self._always[literal] = frozenset(self._cone([literal])) - {TRUE}
 
     def both(self, terms: Iterable[Lit]) -> Lit:
         """Give the literal of a conjunction; of nothing it is true."""
@@ -148,10 +148,10 @@ class Circuit:
         Args:
             target: What is to hold.
         """
-        rest = {literal: set(self._cone([literal])) - {TRUE} for literal in self._always}
+        rest = dict(self._always)
         reached = set(self._cone([target])) - {TRUE}
         chosen: list[Lit] = []
-        while near := [literal for literal, cone in rest.items() if cone & reached]:
+        while near := [literal for literal, cone in rest.items() if not cone.isdisjoint(reached)]:
             chosen += near
             for literal in near:
                 reached |= rest.pop(literal)

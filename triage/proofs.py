@@ -16,7 +16,7 @@ from triage.circuit import Lit
 from triage.expression import names
 from triage.proof_answers import Row, Sheet
 from triage.proof_terms import Answered, ProofError
-from triage.proof_world import World
+from triage.proof_world import Outcome, World
 from triage.protocol import ParsedInput, Protocol
 
 Kind: TypeAlias = Literal[
@@ -44,6 +44,8 @@ EXPLANATION: Final[dict[Kind, str]] = {
     "taking_back": "an answer that becomes unanswerable never softens the worst level, nor what"
     " rules that fire assure",
 }
+
+_OF_RULES: Final[tuple[Kind, ...]] = ("alive", "not_shadowed")
 
 Verdict: TypeAlias = Literal["proved", "refuted", "unknown"]
 
@@ -165,24 +167,37 @@ class _Prover:
     def _alive(self) -> Iterator[Proof]:
         """Find for every rule a row in which it fires, and one in which it decides."""
         sheet = Sheet(self.protocol)
-        answers = sheet.answered()
-        world = sheet.world(answers)
+        world = sheet.world(sheet.answered())
         spare = Sheet(self.protocol)
         settled = spare.world(spare.settled())
         for outcome in world.outcomes:
             begun = time.perf_counter()
-            fires = outcome.truth.true
-            alive = sheet.circuit.solve(fires, seconds=self.limits.seconds)
+            if self._decides(sheet, world, outcome):  # one patient shows both
+                spent = time.perf_counter() - begun
+                for kind in _OF_RULES:
+                    yield Proof(
+                        kind=kind, subject=outcome.rule.id, verdict="proved", seconds=spent / 2
+                    )
+                continue
+            alive = sheet.circuit.solve(outcome.truth.true, seconds=self.limits.seconds)
             verdict: dict[str, Verdict] = {"impossible": "refuted", "possible": "proved"}
             yield Proof(
                 kind="alive",
                 subject=outcome.rule.id,
                 verdict=verdict.get(alive.verdict, "unknown"),
                 seconds=time.perf_counter() - begun,
-                before=sheet.row(answers, alive.values) if alive.values else None,
             )
             if alive.verdict == "possible":
                 yield self._not_shadowed(settled, outcome.rule.id)
+
+    def _decides(self, sheet: Sheet, world: World, outcome: Outcome) -> bool:
+        """Tell whether a fully answered patient is found whose level this rule sets."""
+        level, default = outcome.rule.acuity, self.protocol.file.default_acuity
+        if default is not None and default <= level:
+            return False
+        graver = [-o.truth.true for o in world.outcomes if o.rule.acuity < level]
+        target = sheet.circuit.both([outcome.truth.true, *graver])
+        return sheet.circuit.solve(target, seconds=self.limits.seconds).verdict == "possible"
 
     def _not_shadowed(self, settled: World, rule: str) -> Proof:
         """Find a row, answered or unanswerable, in which no graver level stands beside it."""
