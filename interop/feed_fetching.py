@@ -137,7 +137,8 @@ class Source:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             connection.request("GET", target, headers=headers)
-            yield connection.getresponse()
+            with connection.getresponse() as answer:
+                yield answer
         finally:
             connection.close()
 
@@ -167,8 +168,8 @@ class Source:
                 yield piece
             if time.monotonic() > until:
                 raise TimeoutError
-        if gzip is not None and not gzip.eof:
-            raise zlib.error("cut off")
+        if answer.length or (gzip is not None and not gzip.eof):
+            raise http.client.IncompleteRead(b"")
 
     def _check(self, packed: int, given: int, *, compressed: bool) -> None:
         limits = self._limits
@@ -215,6 +216,10 @@ def _port(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
+# Addresses of IPv4 hosts behind a translator: RFC 6052 and RFC 8215.
+_TRANSLATED: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48")))
+
+
 def allowed(address: str, *, loopback: bool, https: bool) -> bool:
     """Tell whether an IP address may be asked.
 
@@ -224,6 +229,8 @@ def allowed(address: str, *, loopback: bool, https: bool) -> bool:
         https: The connection is encrypted.
     """
     one = ipaddress.ip_address(address.partition("%")[0])
+    if any(one in network for network in _TRANSLATED):
+        return False
     inner = getattr(one, "ipv4_mapped", None) or getattr(one, "sixtofour", None) or one
     if inner.is_loopback:
         return loopback

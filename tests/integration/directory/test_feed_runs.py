@@ -1,11 +1,13 @@
 """Feeds taken in: the real capture, the same again, changes held, kills, aliases, the report."""
 
 import asyncio
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -385,6 +387,41 @@ async def test_two_at_once_have_one_effect(
     )
     await again(system_database, feed)
     assert (await state(admin))[:3] == (48, 48, 12)
+
+
+async def test_a_feed_over_http_is_asked_with_its_etag(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    small.write()
+    rows = (small.folder / "rows.ndjson").read_bytes()
+    asked: list[tuple[str, str | None]] = []
+
+    class Publisher(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            etag = self.headers.get("If-None-Match")
+            asked.append((self.path, etag))
+            self.send_response(304 if etag == '"1"' else 200)
+            self.send_header("ETag", '"1"')
+            self.end_headers()
+            made: dict[str, Any] = {"transactionTime": small.made.isoformat(), "output": []}
+            made["output"] = [{"type": "Slot", "url": "/rows"}]
+            if etag != '"1"':
+                self.wfile.write(rows if self.path == "/rows" else json.dumps(made).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Publisher) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        feed = await register(
+            system_database, world, f"http://127.0.0.1:{server.server_address[1]}/manifest"
+        )
+        assert (await again(system_database, feed)).taken.published == 12
+        before = await state(admin)
+        assert (await again(system_database, feed)).state == "unchanged"
+        server.shutdown()
+    assert asked == [("/manifest", None), ("/rows", None), ("/manifest", '"1"')]
+    assert await state(admin) == before
 
 
 def command(dsn: str, *words: str) -> subprocess.Popen[str]:
