@@ -1,6 +1,6 @@
-"""`regul protocols`: the triage room's own command line, and the evaluation on labelled cases."""
+"""`regul protocols`: the triage room's own command line, evaluation, and stored cases."""
 
-from server import evaluate
+from server import evaluate, stored_cases
 from triage import commands
 
 
@@ -15,4 +15,6 @@ def main(arguments: list[str]) -> int:
     """
     if arguments[:1] == ["evaluate"]:
         return evaluate.main(arguments[1:])
+    if arguments[:1] == ["cases"]:
+        return stored_cases.main(arguments[1:])
     return commands.main(arguments)
