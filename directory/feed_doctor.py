@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from directory import identifiers
 from directory.feed_rows import BrokenRow, FeedContent, FeedDiary, FeedPeriod, FeedPlace
+from kernel import errors
 
 FaultCode: TypeAlias = Literal[
     "repeated_id",
@@ -32,6 +34,8 @@ FaultCode: TypeAlias = Literal[
     "too_many_places",
     "diary_too_large",
     "unreadable",
+    "malformed_identifier",
+    "suspect_identifier",
 ]
 POSTCODE_DIGITS: Final = {"US": 5, "FR": 5, "DE": 5, "ES": 5, "IT": 5}
 """Digits of a postcode whose first ones may be zeros that a spreadsheet swallows."""
@@ -65,7 +69,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong.
 
     Attributes:
-        row: `place`, `diary`, `period` or `feed`.
+        row: `place`, `diary`, `period`, `number` or `feed`.
         key: The publisher's identifier of the row.
         file: Name of its file; empty where the feed is one file.
         line: Line of its file; 0 for the feed as a whole.
@@ -74,7 +78,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     code: FaultCode
-    row: Literal["place", "diary", "period", "feed"]
+    row: Literal["place", "diary", "period", "feed", "number"]
     key: str
     file: str = ""
     line: int
@@ -115,6 +119,7 @@ def examine(content: FeedContent, known: Circumstances) -> Examination:
     faults: list[Fault] = [*_feed(content, known)]
     places = [_place(place, known, faults) for place in content.places]
     faults += _orphans(content)
+    faults += _numbers(content)
     diaries = {diary.key for diary in content.diaries}
     examined = _periods(content.periods, known, faults)
     sound = [
@@ -190,6 +195,25 @@ def _orphans(content: FeedContent) -> Iterator[Fault]:
     yield from _repeated_rows(content)
 
 
+def _numbers(content: FeedContent) -> Iterator[Fault]:
+    """Check the national numbers: their shape and their check digit; none is repaired."""
+    for number in content.numbers:
+        code: FaultCode = "suspect_identifier"
+        try:
+            if identifiers.parse(number.system, number.value).checked:
+                continue
+        except errors.Malformed:
+            code = "malformed_identifier"
+        yield Fault(
+            code=code,
+            row="number",
+            key=number.key,
+            file=number.file,
+            line=number.line,
+            original=f"{number.system} {number.value}",
+        )
+
+
 def _of_diary(code: FaultCode, diary: FeedDiary) -> Fault:
     return Fault(
         code=code,
@@ -260,8 +284,8 @@ def _of_times(period: FeedPeriod, zone: ZoneInfo, now: datetime) -> Iterator[Fau
         yield _of_period("past_period", period, period.end.isoformat())
     elif period.start - now > FARTHEST or now - period.start > LONGEST:
         yield _of_period("too_far", period, period.start.isoformat())
-    if period.free and period.capacity == 0:
-        yield _of_period("empty_but_free", period, "0")
+    if period.free and period.capacity is not None and period.capacity <= 0:
+        yield _of_period("empty_but_free", period, str(period.capacity))
 
 
 def _of_period(

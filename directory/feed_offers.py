@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from directory import publication
+from directory import codes, publication
 from directory.feed_doctor import FARTHEST, LONGEST, Examination, Fault
 from directory.feed_rows import FeedDiary, FeedPeriod, FeedPlace
 from directory.feed_store import Feed
@@ -81,7 +81,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gazetteer:
-    """Finds the national code of a commune by postcode and name, or by postcode alone."""
+    """Finds a commune by postcode and name, or by a postcode that is its alone."""
 
     def __init__(self, communes: Iterable[Commune]) -> None:
         """Index the communes."""
@@ -90,11 +90,11 @@ class Gazetteer:
             for postcode in commune.postcodes:
                 self._by[postcode].append(commune)
 
-    def code(self, postcode: str, city: str) -> str:
-        """Give the code; empty when the postcode is unknown or several communes could be meant."""
+    def find(self, postcode: str, city: str) -> Commune | None:
+        """Give the commune; None when the postcode is unknown or several could be meant."""
         found = self._by.get(postcode, [])
         named = [one for one in found if one.name.casefold() == city.casefold()] or found
-        return named[0].insee if len(named) == 1 else ""
+        return named[0] if len(named) == 1 else None
 
 
 def identity(feed_id: UUID, noun: str, key: str) -> UUID:
@@ -153,28 +153,41 @@ def prepare(found: Examination, feed: Feed, gazetteer: Gazetteer) -> Offers:
 def _place(
     row: FeedPlace, feed: Feed, gazetteer: Gazetteer, quarantined: list[Fault]
 ) -> Place | None:
-    if row.lon is None or row.lat is None or not (abs(row.lon) <= 180 and abs(row.lat) <= 90):  # noqa: PLR2004 - degrees
+    postcode = text(row.postcode)
+    commune = gazetteer.find(postcode, row.city)
+    position = _position(row)
+    if position is None:
+        position = None if commune is None else (commune.lon, commune.lat)
         quarantined.append(
             Fault(
                 code="no_position", row="place", key=row.key, file=row.file, line=row.line,
                 original=f"{row.postcode} {row.city}",
+                repaired=None if commune is None else f"centre of {commune.insee}",
             )
         )  # fmt: skip
-        return None
-    postcode = text(row.postcode)
+        if position is None:
+            return None
     location = Location(
         id=LocationId(identity(feed.id, "location", row.key)),
         organisation_id=OrganisationId(feed.organisation_id or feed.id),
         territory_id=feed.territory_id,
         name=text(row.name) or text(row.city) or text(row.key),
-        lon=row.lon,
-        lat=row.lat,
+        lon=position[0],
+        lat=position[1],
         zone=feed.zone,
-        commune=gazetteer.code(postcode, row.city),
+        commune="" if commune is None else commune.insee,
         postcode=postcode,
         department=department(postcode) if feed.country == "FR" else text(row.region),
     )
     return Place(key=row.key, location=location, fingerprint=fingerprint(location))
+
+
+def _position(row: FeedPlace) -> tuple[float, float] | None:
+    """Give (lon, lat) in degrees where they were published and can be."""
+    if row.lon is None or row.lat is None:
+        return None
+    sane = abs(row.lon) <= 180 and abs(row.lat) <= 90  # noqa: PLR2004 - degrees
+    return (row.lon, row.lat) if sane else None
 
 
 def department(postcode: str) -> str:
@@ -193,8 +206,13 @@ def department(postcode: str) -> str:
 
 
 def _service(row: FeedDiary, feed: Feed, quarantined: list[Fault]) -> str | None:
-    """Give our code of the first of the diary's codes that the feed's table knows."""
-    known = next((feed.codes[code] for code in row.codes if code in feed.codes), None)
+    """Give our code of the first of the diary's codes that the feed's table knows.
+
+    A table of our own columns (`csv`) may say our codes themselves.
+    """
+    ours = codes.load().service if feed.kind == "csv" else {}
+    meant = (feed.codes.get(code, code if code in ours else None) for code in row.codes)
+    known = next(filter(None, meant), None)
     if known is None:
         quarantined.append(_fault("unknown_code", row, "|".join(row.codes)))
     return known
@@ -237,6 +255,7 @@ def _slot(period: FeedPeriod, modality: Modality, quarantined: list[Fault]) -> P
         end=period.end.astimezone(UTC),
         kind=SlotKind.RANGE if counted else SlotKind.SLOT,
         modality=modality,
+        visibility=period.visibility,
         capacity=min(MOST_PLACES, max(1, capacity or 1)),
     )
 

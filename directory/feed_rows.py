@@ -8,7 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from directory.model import Modality
+from directory.identifiers import System
+from directory.model import Modality, Visibility
 
 
 class FeedPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ class FeedPeriod(msgspec.Struct, frozen=True, kw_only=True):
         published_key: The publisher's identifier where `key` had to be made; else empty.
         free: Whether the publisher says that it can be booked.
         capacity: Places left; None when not published.
+        visibility: To whom the publisher lets it be shown.
         link: Where to book, None when not published.
     """
 
@@ -68,7 +70,24 @@ class FeedPeriod(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
     free: bool
     capacity: int | None = None
+    visibility: Visibility = Visibility.PUBLIC
     link: str | None = None
+    file: str = ""
+    line: int
+
+
+class FeedNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """A national number as a publisher wrote it, with or without its prefix.
+
+    Attributes:
+        system: The register.
+        value: As published.
+        key: The publisher's identifier of whom or what it names.
+    """
+
+    system: System
+    value: str
+    key: str
     file: str = ""
     line: int
 
@@ -86,6 +105,7 @@ class FeedContent(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         as_of: When the publisher says that it was made; None when it does not say.
+        numbers: National numbers of those whom the rows name, to be checked.
         broken: Rows left out.
     """
 
@@ -93,4 +113,5 @@ class FeedContent(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[FeedPlace, ...] = ()
     diaries: tuple[FeedDiary, ...] = ()
     periods: tuple[FeedPeriod, ...] = ()
+    numbers: tuple[FeedNumber, ...] = ()
     broken: tuple[BrokenRow, ...] = ()

@@ -22,7 +22,7 @@ from directory.feed_intake import Reading, Taken
 from directory.feed_offers import Gazetteer, Offers
 from directory.feed_rows import FeedContent
 from directory.feed_store import Feed, FeedKind, Noun, Run
-from interop import feed_fetching, smart_scheduling
+from interop import availability_csv, feed_fetching, fhir_bundle, smart_scheduling
 from kernel import actor as actors
 from kernel import errors
 from kernel.actor import Actor
@@ -63,6 +63,8 @@ def is_remote(address: str) -> bool:
 
 READERS: Final[Mapping[FeedKind, Callable[[Path], FeedContent]]] = {
     "smart": smart_scheduling.read,
+    "csv": availability_csv.read,
+    "fhir": fhir_bundle.read,
 }
 
 
@@ -101,17 +103,20 @@ def open_feed(feed: Feed, folder: Path, *, loopback: bool) -> Opened | None:
         kernel.errors.RegulError: It cannot be had or read.
     """
     etag = None
+    here = Path(feed.address)
     if is_remote(feed.address):
         source = feed_fetching.Source(folder, loopback=loopback)
-        fetched = source.smart(feed.address, feed.etag)
+        if feed.kind == "smart":
+            here, fetched = folder, source.smart(feed.address, feed.etag)
+        else:
+            here = folder / "feed"
+            fetched = source.file(feed.address, feed.etag, here)
         if fetched is None:
             return None
         etag = fetched.etag or None
-    else:
-        folder = Path(feed.address)
-        if not folder.exists():
-            raise errors.Unavailable("feed_away", "The folder of the feed is not there.", 60)
-    return Opened(content=read(feed, folder), digest=digest(folder), etag=etag)
+    elif not here.exists():
+        raise errors.Unavailable("feed_away", "The files of the feed are not there.", 60)
+    return Opened(content=read(feed, here), digest=digest(here), etag=etag)
 
 
 def diagnose(feed: Feed, content: FeedContent, now: datetime) -> Examination:

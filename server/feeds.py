@@ -25,7 +25,7 @@ from server.configuration import read_settings
 from server.refusal import Refusal
 
 T = TypeVar("T")
-KINDS: Final = ("smart",)
+KINDS: Final = ("smart", "csv", "fhir")
 _HELD: Final = 3
 
 
@@ -55,7 +55,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="regul feeds", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     check = actions.add_parser("check", help="examine a feed that lies here; takes nothing in")
-    check.add_argument("folder", type=Path)
+    check.add_argument("folder", type=Path, help="folder (smart) or file")
     check.add_argument("--kind", choices=KINDS, default="smart")
     check.add_argument("--at", type=_moment, help="examine as of this moment (ISO, with offset)")
     add = actions.add_parser("add", help="register a feed")

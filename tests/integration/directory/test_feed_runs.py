@@ -424,6 +424,25 @@ async def test_a_feed_over_http_is_asked_with_its_etag(
     assert await state(admin) == before
 
 
+async def test_a_csv_is_taken_in_with_its_visibility_and_modality(
+    admin: Any, system_database: Database, world: Any, small: Small
+) -> None:
+    day = (small.now + timedelta(days=2)).date()
+    lines = ["place;place_name;city;postcode;lon;lat;diary;service;modality;visibility;start;end"]
+    lines += [
+        f"p;Cabinet;Amiens;80000;2.3;49.9;d;general_practice;home_visit;PRO;"
+        f"{day}T{hour:02}:00:00+00:00;{day}T{hour:02}:20:00+00:00"
+        for hour in (9, 10)
+    ]
+    path = small.folder / "slots.csv"
+    path.write_text("\n".join(lines))
+    feed = await register(system_database, world, path, kind="csv", codes={}, country="FR")
+    assert (await again(system_database, feed)).state == "done"
+    rows = await admin.fetch("select modality, visibility, kind from directory.slot")
+    assert [tuple(row.values()) for row in rows] == [("home_visit", "PRO", "slot")] * 2
+    assert (await again(system_database, feed)).state == "unchanged"
+
+
 def command(dsn: str, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "server.cli", "feeds", *words],
