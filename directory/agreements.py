@@ -3,6 +3,8 @@
 Withdrawing consent never takes back what is held or booked already: that is withdrawing slots.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -66,6 +68,19 @@ async def agree(tx: Tx, actor: Actor, schedule_id: UUID, wanted: Consent) -> Con
     return wanted
 
 
+async def aged(tx: Tx, service: str) -> Mapping[UUID, datetime]:
+    """Give the mirrored diaries of a service code that are older than their source should be.
+
+    Args:
+        tx: Any transaction.
+        service: Service code.
+
+    Returns:
+        When each of them was last told, by schedule.
+    """
+    return {row["id"]: row["as_of"] for row in await tx.fetch(SELECT_AGED, service)}
+
+
 def _codes(consent: Consent) -> str:
     """Write a consent for the audit trail."""
     return (
@@ -73,6 +88,17 @@ def _codes(consent: Consent) -> str:
         f" before_s={consent.release_before_s} at_min={consent.release_min}"
     )
 
+
+SELECT_AGED: Final = """
+select s.id, s.as_of
+from directory.schedule s
+    join directory.care_service c on c.id = s.care_service_id
+    join lateral (
+        select d.marked_after_s from directory.source_limit d
+        where d.source in (s.source, '*') order by d.source = '*' limit 1) a on true
+where c.service = $1 and s.ownership = 'mirrored'
+    and s.as_of + make_interval(secs => a.marked_after_s) <= kernel.regul_now()
+"""
 
 LOCK_CONSENT: Final = """
 select directory.directory_lock_consent($1, true)

@@ -1,17 +1,18 @@
-"""Routes of a schedule beside its slots: the publisher's consent, and being absent."""
+"""Routes of publishers beside their slots: consent, being absent, and how far they are trusted."""
 
 from datetime import date
 from typing import Final
 from uuid import UUID
 
 import msgspec
-from litestar import post, put
+from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
-from directory import agreements, service
+from directory import agreements, service, standings
 from directory.consent import Consent
 from directory.service import Emptied
+from directory.standings import Objection, Trusted
 from kernel.edge import Edge
 
 
@@ -75,4 +76,35 @@ async def empty_role(
     return await edge.run(lambda tx: service.be_absent(tx, edge.actor, command))
 
 
-ROUTES: Final = [set_consent, empty_schedule, empty_role]
+class ContestInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why the publisher does not agree."""
+
+    reason: Objection
+
+
+@get(
+    "/organisations/{organisation_id:uuid}/trust",
+    tags=["directory"],
+    summary="Give how likely a publisher is to take the next patient, with its counts",
+)
+async def get_trust(edge: NamedDependency[Edge], organisation_id: FromPath[UUID]) -> Trusted:
+    """Give how likely a publisher is to take the next patient, with its counts and objections."""
+    return await edge.run(lambda tx: standings.of_organisation(tx, edge.actor, organisation_id))
+
+
+@post(
+    "/organisations/{organisation_id:uuid}/trust/contests",
+    status_code=201,
+    tags=["directory"],
+    summary="Object to one's own figure",
+)
+async def contest_trust(
+    edge: NamedDependency[Edge], organisation_id: FromPath[UUID], data: JSONBody[ContestInput]
+) -> Trusted:
+    """Object to one's own figure; the centre is shown the objection beside it."""
+    return await edge.run(
+        lambda tx: standings.contest(tx, edge.actor, organisation_id, data.reason)
+    )
+
+
+ROUTES: Final = [set_consent, empty_schedule, empty_role, get_trust, contest_trust]

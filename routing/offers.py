@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from directory import agreements, standings
 from directory.model import CareService, Location, Modality, Need
 from directory.snapshot import Search, Snapshot
 from kernel import audit, errors, ids
@@ -90,6 +91,8 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
         refused=frozenset(command.refused),
         recent=await _recent(tx, decided.territory_id),
         mirrored=snapshot.mirrored(need.service),
+        trusted=await standings.estimates(tx, need.service),
+        marked=await agreements.aged(tx, need.service),
     )
     offer = _offered(decided, command, snapshot, need, asking)
     await _insert(tx, actor, offer, need)

@@ -10,13 +10,14 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from directory.model import Accepts, CareServiceId, Intake, Modality, SlotKind
 from directory.snapshot import Candidate, OpenSlot
+from directory.trust import NEWCOMER, Estimate
 from events.model import ALWAYS_ANSWERED
 from routing import reasons
 from routing.model import OfferKind, Place, Reason
@@ -24,6 +25,10 @@ from triage.acuity import Acuity
 
 Cost: TypeAlias = tuple[int, int, int, int, int, int, bytes]
 """Breach, wait, agreement, travel, discontinuity, fairness, then the seeded tie-break."""
+
+
+DOUBTFUL: Final = 0.1
+"""So far below a newcomer's acceptance a publisher's record is told with its counts."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +39,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             (U2 15 min of 2 h, U3 90 min of 12 h, U4 6 h of 48 h), five minutes above, a day for
             advice. The more urgent, the narrower the band and the less travel can outweigh it.
         travel_band_s: Journeys that differ by less are equal.
+        retry_s: What a refusal costs the patient: a wait for the answer and another call. It
+            counts as far as a publisher is less likely to accept than one nobody knows.
+        marked_s: What it costs that a mirrored diary is older than its source should be.
         spare: Further slots remembered for losers of a race.
     """
 
@@ -41,6 +49,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         {"U0": 300, "U1": 300, "U2": 900, "U3": 5400, "U4": 21_600, "U5": 86_400}
     )
     travel_band_s: int = 300
+    retry_s: int = 1800
+    marked_s: int = 600
     spare: int = 20
 
 
@@ -56,6 +66,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
         refused: Care services the patient does not want.
         recent: First places lately given to each care service: fairness between equals.
         mirrored: Schedules whose editor confirms each appointment.
+        trusted: What was learned of publishers, by organisation; others are newcomers.
+        marked: Mirrored schedules that are older than they should be, with when they were told.
     """
 
     now: datetime
@@ -67,6 +79,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     refused: frozenset[UUID] = frozenset()
     recent: Mapping[UUID, int] = MappingProxyType({})
     mirrored: frozenset[UUID] = frozenset()
+    trusted: Mapping[UUID, Estimate] = MappingProxyType({})
+    marked: Mapping[UUID, datetime] = MappingProxyType({})
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
@@ -206,15 +220,29 @@ def _cost(
     wait_s = (start - asking.now).total_seconds()
     if slot is None:
         wait_s = max(wait_s, journey_s)
+    expected_s = _expected_s(candidate, slot, asking, policy)
     return (
         _late_s(start, asking) // 60,
-        int(wait_s // policy.wait_band_s[asking.acuity]),
+        int((wait_s + expected_s) // policy.wait_band_s[asking.acuity]),
         int(slot is not None and slot.kind is SlotKind.OVERBOOK),
-        int(journey_s // policy.travel_band_s),
+        int((journey_s + expected_s) // policy.travel_band_s),
         int(candidate.service.id not in asking.own),
         asking.recent.get(candidate.service.id, 0),
         _draw(seed, candidate.service.id, None if slot is None else slot.id),
     )
+
+
+def _expected_s(
+    candidate: Candidate, slot: OpenSlot | None, asking: Asking, policy: Policy
+) -> float:
+    """Give the seconds that a patient is expected to lose to a refusal, or to a diary gone stale.
+
+    Only what lies below a newcomer's acceptance counts: nobody is ranked down for being new.
+    """
+    known = asking.trusted.get(candidate.service.organisation_id)
+    doubt = 0.0 if known is None else max(0.0, NEWCOMER - known.acceptance)
+    old = slot is not None and slot.schedule_id in asking.marked
+    return doubt * policy.retry_s + (policy.marked_s if old else 0)
 
 
 def _late_s(start: datetime, asking: Asking) -> int:
@@ -282,6 +310,18 @@ def _reasons(option: _Option, asking: Asking, start: datetime) -> Iterable[Reaso
         yield Reason(code="skills", values={"skill_codes": sorted(asking.wanted_skills)})
     for caution in candidate.verdict.cautions:
         yield Reason(code=caution.value)
+    yield from _doubts(candidate, slot, asking)
+
+
+def _doubts(candidate: Candidate, slot: OpenSlot | None, asking: Asking) -> Iterable[Reason]:
+    """Tell an old diary, and a publisher's record when it is well below a newcomer's."""
+    if slot is not None and slot.schedule_id in asking.marked:
+        told = reasons.iso(asking.marked[slot.schedule_id])
+        yield Reason(code="told_long_ago", values={"told_at": told})
+    known = asking.trusted.get(candidate.service.organisation_id)
+    if known is not None and known.acceptance < NEWCOMER - DOUBTFUL:
+        code = "less_reliable_contested" if known.contested else "less_reliable"
+        yield Reason(code=code, values={"accepted": known.accepted, "asked": known.asked})
 
 
 def _journey(candidate: Candidate, slot: OpenSlot | None) -> Reason:

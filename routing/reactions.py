@@ -2,14 +2,18 @@
 
 A refused or withdrawn place is never a dead end: the need goes on the waiting list, owned by the
 one who had placed it, with a deadline; a patient who did not come is called back. Consumed:
-`handoff.accepted`, `handoff.refused`, `handoff.escalated`, `appointment.cancelled`,
-`appointment.missed`, `slot.displaced`, `case.closed`.
+`handoff.accepted`, `handoff.refused`, `handoff.overdue`, `handoff.escalated`,
+`appointment.cancelled`, `appointment.fulfilled`, `appointment.missed`, `slot.displaced`,
+`case.closed`. What a receiver did is learned from (`directory.standings`); that a patient did not
+come (`appointment.missed`) is not.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
+from directory import standings
+from directory.trust import Outcome
 from events import catalogue, handoffs
 from events.model import StoredEvent
 from kernel import actor as actors
@@ -36,6 +40,7 @@ async def _accepted(tx: Tx, stored: StoredEvent) -> None:
     handed = await handoffs.of_subject(tx, stored.event.subject_id)
     if subject is None or handed is None or handed.id != stored.aggregate_id:
         return
+    await standings.learn(tx, subject.organisation_id, subject.id, Outcome.ACCEPTED)
     if handed.owner == "receiver":
         await cases.hand_to(tx, system, subject.case_id, organisation_id=subject.organisation_id)
 
@@ -45,6 +50,7 @@ async def _refused(tx: Tx, stored: StoredEvent) -> None:
     if not isinstance(stored.event, catalogue.HandoffRefused):
         return
     system = actors.system(stored.territory_id)
+    await _learn(tx, stored.event, Outcome.REFUSED)
     if stored.event.subject_kind == "appointment":
         gone = await appointments.call_off(tx, system, stored.event.subject_id, "handoff_refused")
         if gone is not None:
@@ -59,6 +65,22 @@ async def _refused(tx: Tx, stored: StoredEvent) -> None:
             owner_id=refused.sent_by,
             constraint="handoff_refused",
         )
+
+
+async def _overdue(tx: Tx, stored: StoredEvent) -> None:
+    """Learn from silence, where a human was to answer."""
+    if isinstance(stored.event, catalogue.HandoffOverdue):
+        await _learn(tx, stored.event, Outcome.UNANSWERED)
+
+
+async def _learn(tx: Tx, event: catalogue.HandoffEvent, outcome: Outcome) -> None:
+    """Learn how a receiver answered; silence counts only where an answer was owed."""
+    if outcome is Outcome.UNANSWERED and not event.acknowledgement_required:
+        return
+    find = appointments.find if event.subject_kind == "appointment" else referrals.find
+    subject: Appointment | Referral | None = await find(tx, event.subject_id)
+    if subject is not None:
+        await standings.learn(tx, subject.organisation_id, subject.id, outcome)
 
 
 async def _escalated(tx: Tx, stored: StoredEvent) -> None:
@@ -81,7 +103,15 @@ async def _cancelled(tx: Tx, stored: StoredEvent) -> None:
     if stored.event.reason == appointments.RECEIVER_CANCELLED:
         gone = await appointments.find(tx, stored.aggregate_id)
         if gone is not None:
+            await standings.learn(tx, gone.organisation_id, gone.id, Outcome.REFUSED)
             await _owe(tx, gone, appointments.RECEIVER_CANCELLED)
+
+
+async def _fulfilled(tx: Tx, stored: StoredEvent) -> None:
+    """Learn that a publisher kept its word."""
+    kept = await appointments.find(tx, stored.aggregate_id)
+    if kept is not None:
+        await standings.learn(tx, kept.organisation_id, kept.id, Outcome.ACCEPTED)
 
 
 async def _missed(tx: Tx, stored: StoredEvent) -> None:
@@ -106,6 +136,7 @@ async def _displaced(tx: Tx, stored: StoredEvent) -> None:
         system = actors.system(booked.territory_id)
         gone = await appointments.call_off(tx, system, booked.id, "slot_displaced")
         if gone is not None:
+            await standings.learn(tx, gone.organisation_id, gone.id, Outcome.DISPLACED)
             await _owe(tx, gone, "slot_displaced")
 
 
@@ -126,8 +157,10 @@ REACTIONS: Final[Mapping[str, Reaction]] = MappingProxyType(
     {
         "handoff.accepted": _accepted,
         "handoff.refused": _refused,
+        "handoff.overdue": _overdue,
         "handoff.escalated": _escalated,
         "appointment.cancelled": _cancelled,
+        "appointment.fulfilled": _fulfilled,
         "appointment.missed": _missed,
         "slot.displaced": _displaced,
         "case.closed": _closed,
