@@ -126,3 +126,29 @@ def test_misspelled_french_is_understood(text: str, code: str) -> None:
     got = R.recognise(text)
     assert code in [match.code for match in got.matches]
     assert all(match.score <= 1 for match in got.matches)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "renouvellement ordonnance pour hypertension, va bien",
+        "mal de gorge depuis 3 jours, pas de fièvre",
+        "entorse cheville au foot, marche",
+        "toux grasse enfant 6 ans, mange bien, joue",
+        "mal de dos après avoir porté un carton, pas de fourmillements ni perte d'urine",
+        "mon père de 80 ans a vomi une fois, va mieux",
+        "piqûre de moustique bras gonflé",
+        "question sur le vaccin de la grippe",
+        "chute de trottinette, genou écorché",
+        "cystite, pas de fièvre, pas de mal de dos",
+        "nez qui coule bébé 10 mois, boit bien",
+        "conjonctivite",
+        "constipation 4 jours, mange bien",
+        "demande certificat pour le sport",
+    ],
+)
+def test_an_everyday_request_keeps_a_mild_floor(text: str) -> None:
+    got = R.recognise(text)
+    assert got.matches
+    assert got.default_acuity is not None
+    assert got.default_acuity >= "U3"
