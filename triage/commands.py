@@ -148,7 +148,7 @@ def _list(chosen: argparse.Namespace) -> int:
     for protocol in library.load(chosen.directory).protocols:
         file = protocol.file
         _say(
-            f"{file.id:28} {file.version:8} {file.kind:10} {file.status:8} "
+            f"{file.id:28} {file.version:8} {file.kind:10} {protocol.status:8} "
             f"{len(file.inputs):3} inputs {len(file.rules):3} rules {protocol.digest[:16]}"
         )
     return 0

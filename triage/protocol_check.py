@@ -113,7 +113,7 @@ def _described(protocol: Protocol) -> Report:
     return Report(
         id=file.id,
         digest=protocol.digest,
-        status=file.status,
+        status=protocol.status,
         inputs=len(file.inputs),
         rules=len(file.rules),
         units=tuple(sorted({entry.unit for entry in file.inputs if entry.unit is not None})),

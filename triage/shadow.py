@@ -64,7 +64,7 @@ def report(
     return tuple(
         _one(library, reader, cases, shadow, _rivals(library, shadow, against))
         for shadow in library.protocols
-        if shadow.file.status == "shadow"
+        if shadow.status == "shadow"
     )
 
 
@@ -74,7 +74,7 @@ def _rivals(library: Library, shadow: Protocol, against: str | None) -> tuple[Pr
     return tuple(
         one
         for one in library.protocols
-        if one.file.status in {"active", "draft"}
+        if one.status in {"active", "draft"}
         and (
             one.file.id == against
             if against is not None

@@ -12,6 +12,7 @@ from triage import engine, library, oracle
 from triage.acuity import Acuity
 from triage.assessment import Observation
 from triage.direct_reading import DirectReading
+from triage.expression import names
 from triage.finding import LAY_CALLER, PROFESSIONAL, Finding, ObserverContext
 from triage.format import Unanswerable
 from triage.proof_answers import Row
@@ -38,6 +39,16 @@ def findings(row: Row, draw: random.Random) -> list[Finding]:
     return given
 
 
+def veiled(row: Row, protocol: Protocol, draw: random.Random) -> Row:
+    """Take away what the population is told by: open, or never to be answered."""
+    for key in sorted(names(protocol.gate)):
+        if draw.random() < 0.5:
+            row = row.without(key)
+            if draw.random() < 0.3:
+                row = Row(answers=row.answers, unanswerable=row.unanswerable | {key})
+    return row
+
+
 def rows(protocol: Protocol, count: int) -> list[Row]:
     sampler = Sampler(protocol, 11)
     shares = [(1.0, 0.0), (0.7, 0.3), (0.5, 0.2), (0.2, 0.1), (0.0, 0.5), (0.9, 0.05)]
@@ -51,8 +62,12 @@ def rows(protocol: Protocol, count: int) -> list[Row]:
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.file.id)
 def test_one_protocol_is_read_alike(protocol: Protocol) -> None:
     draw = random.Random(3)
-    for turn, row in enumerate(rows(protocol, 60)):
-        observation = Observation(context=CONTEXTS[turn % 3])
+    for turn, full in enumerate(rows(protocol, 90)):
+        row = veiled(full, protocol, draw) if turn % 2 else full
+        defaults: tuple[Acuity | None, ...] = (None, "U1", "U3", "U5")
+        observation = Observation(
+            context=CONTEXTS[turn % 3], default_acuity=defaults[turn // 3 % 4]
+        )
         given = findings(row, draw)
         assert engine.assess([protocol], given, observation) == oracle.assess(
             [protocol], given, observation
@@ -61,14 +76,14 @@ def test_one_protocol_is_read_alike(protocol: Protocol) -> None:
 
 def test_several_protocols_are_combined_alike() -> None:
     draw = random.Random(4)
-    together = PROTOCOLS[2:]
-    for turn in range(60):
+    together = PROTOCOLS[1:]
+    for turn in range(150):
         answers: dict[str, bool | float | str] = {}
         never: set[str] = set()
         for protocol in together:
-            row = rows(protocol, turn % 6 + 1)[-1] if turn < 12 else None
-            sampler = Sampler(protocol, turn)
-            row = row or sampler.row(answered=0.5, unanswerable=0.2, calm=0.7)
+            calm = (0.5, 0.8, 0.95, 1.0)[turn % 4]
+            row = Sampler(protocol, turn).row(answered=0.6, unanswerable=0.2, calm=calm)
+            row = veiled(row, protocol, draw) if turn % 3 else row
             answers |= row.answers
             never |= row.unanswerable
         given = findings(Row(answers=answers, unanswerable=frozenset(never - answers.keys())), draw)

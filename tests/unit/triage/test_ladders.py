@@ -8,6 +8,7 @@ from triage.expression import names
 from triage.ladder import Ladder, comparisons, ladders, trees
 from triage.protocol import decode
 
+KINDS = decode((Path(__file__).parent / "protocols_planted" / "every-kind.toml").read_bytes())
 RAW = (Path(__file__).parent / "protocols_planted" / "chest-pain-trap.toml").read_bytes()
 LADDERS = ladders(decode(RAW))
 
@@ -65,3 +66,37 @@ def test_inputs_that_are_compared_share_their_rungs_with_room_for_each() -> None
 def test_a_number_that_is_no_rung_has_no_position(mark: float) -> None:
     with pytest.raises(ValueError, match="not in tuple"):
         LADDERS["age_y"].position(mark)
+
+
+def test_numbers_of_shared_gaps_stay_in_their_own_part_of_the_gap() -> None:
+    shared = Ladder(marks=(0.0, 12.0, 13.0), room=2, low=0, high=6)
+    assert [shared.number(place) for place in range(7)] == [0.0, 3.0, 10.0, 12.0, 12.2, 12.8, 13.0]
+    three = Ladder(marks=(0.0, 30.0), room=3, low=0, high=4)
+    assert 0.0 < three.number(1) < 10.0 < three.number(2) < 20.0 < three.number(3) < 30.0
+
+
+def test_a_gap_too_narrow_for_round_numbers_keeps_its_middle() -> None:
+    narrow = Ladder(marks=(1.0, 1.0002), room=1, low=0, high=2)
+    assert narrow.number(1) == pytest.approx(1.0001)
+    assert Ladder(marks=(0.0, 9000.0), room=1, low=0, high=2).number(1) == 4000.0
+
+
+def test_bands_of_scores_are_rungs_and_infinity_is_none() -> None:
+    kinds = ladders(KINDS)
+    assert kinds["spo2"].marks == (0.0, 80.0, 85.0, 90.0, 92.0, 100.0)
+    assert kinds["weight_kg"].marks == (0.0, 30.0, 50.0, 400.0)
+    assert kinds["minutes"].marks == (0.0, 5.0, 10.0, 20.0, 100.0, 1000.0)
+    assert kinds["age_y"].marks == (0.0, 10.0, 80.0, 125.0)
+    assert kinds["hr"].marks == kinds["hr_limit"].marks
+    assert (kinds["hr"].low, kinds["hr"].high) == (0, 3 * (len(kinds["hr"].marks) - 1))
+    limit = kinds["hr_limit"]
+    assert limit.number(limit.low) == 100.0
+    assert limit.number(limit.high) == 200.0
+    assert {40.0, 50.0, 51.0, 90.0, 100.0, 130.0, 200.0, 300.0} <= set(limit.marks)
+
+
+def test_conditions_of_items_inputs_rules_and_the_gate_are_all_read() -> None:
+    mentioned = [names(tree) for tree in trees(KINDS)]
+    for key in ("age_y", "weight_kg", "pain", "minutes", "hr_limit", "points", "responds"):
+        assert any(key in found for found in mentioned)
+    assert len(mentioned) == 1 + 4 + 2 + 6  # the gate, rules, inputs, items
