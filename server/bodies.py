@@ -23,6 +23,7 @@ _INTEGER_DIGITS: Final = 20
 # The closing quote is optional: an open string is read to its end once, not from each quote in it.
 _STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _ESCAPED_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
+_FIELD: Final = re.compile(r"^[a-z_]{1,40}$", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -35,6 +36,7 @@ def check_json(body: bytes) -> None:
     Raises:
         Malformed: `not_utf8`, `nul_in_text`, `nested_too_deep`, `json_unreadable`,
             `key_repeated`, `number_out_of_range` or `lone_surrogate`.
+        Invalid: `number_not_finite` with its `path`: NaN or Infinity as a measured `value`.
     """
     text = _utf8(body)
     if b"\0" in body or (b"\\u0000" in body and _ESCAPED_NUL.search(body)):
@@ -46,10 +48,12 @@ def check_json(body: bytes) -> None:
             object_pairs_hook=_no_key_twice,
             parse_int=_integer,
             parse_float=_float,
-            parse_constant=_constant,
+            parse_constant=float,
         )
     except ValueError as error:
         raise errors.Malformed("json_unreadable", "The body is not JSON.") from error
+    if b"NaN" in body or b"Infinity" in body:
+        _refuse_not_finite(value, "$")
     if b"\\u" in body:
         _check_surrogates(value)
 
@@ -127,8 +131,21 @@ def _float(digits: str) -> float:
     return value
 
 
-def _constant(_name: str) -> float:
-    raise errors.Malformed("json_unreadable", "NaN and Infinity are not JSON.")
+def _refuse_not_finite(value: object, path: str) -> None:
+    """Refuse NaN and Infinity: as content where something was measured, else as no JSON."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            _refuse_not_finite(part, f"{path}.{key if _FIELD.match(key) else '?'}")
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            _refuse_not_finite(part, f"{path}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        if path.endswith("].value"):
+            raise errors.Invalid(
+                "number_not_finite", "What was measured is no number.", path=path, value=str(value),
+                allowed="a finite number",
+            )  # fmt: skip
+        raise errors.Malformed("json_unreadable", "NaN and Infinity are not JSON.")
 
 
 def _check_surrogates(value: object) -> None:

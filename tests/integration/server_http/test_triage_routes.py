@@ -136,6 +136,19 @@ async def test_an_odd_value_is_set_aside_and_an_impossible_one_refused(live: Liv
         assert problem["allowed"]
 
 
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+async def test_a_value_that_is_no_number_is_refused_with_its_path(live: Live, text: str) -> None:
+    case = await opened(live, age_years=40)
+    refused = await live.client.put(
+        f"{API}/cases/{case['id']}/findings",
+        headers=live.bearer() | {"content-type": "application/json"},
+        content=f'{{"findings": [{{"input": "hr", "value": {text}}}]}}',
+    )
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (422, "number_not_finite")
+    assert problem["path"] == "$.findings[0].value"
+
+
 async def test_a_dispatch_leaves_at_once(live: Live) -> None:
     case = await opened(live, complaint_text="ne respire plus")
     path = f"{API}/cases/{case['id']}"
