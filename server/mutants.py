@@ -41,7 +41,7 @@ TESTS: Final[dict[str, tuple[str, ...]]] = {
     "triage.expression": ("test_conditions_grammar",),
     "triage.conditions": ("test_conditions_grammar",),
     "triage.scoring": ("test_score_intervals",),
-    "triage.finding": ("test_finding_refusals", "test_engine_rules"),
+    "triage.finding": ("test_finding_refusals", "test_observers"),
     "triage.oracle": ("test_engine_rules", "test_population_gates", "test_interval_engine"),
     "triage.engine": ("test_engine_rules", "test_population_gates", "test_interval_engine"),
     "triage.reading": ("test_engine_rules", "test_population_gates", "test_interval_engine"),

@@ -76,8 +76,9 @@ def test_numbers_of_shared_gaps_stay_in_their_own_part_of_the_gap() -> None:
 
 
 def test_a_gap_too_narrow_for_round_numbers_keeps_its_middle() -> None:
-    narrow = Ladder(marks=(1.0, 1.0002), room=1, low=0, high=2)
-    assert narrow.number(1) == pytest.approx(1.0001)
+    narrow = Ladder(marks=(1.0, 1.00021), room=1, low=0, high=2)
+    assert narrow.number(1) == pytest.approx(1.000105, abs=1e-9)
+    assert Ladder(marks=(0.0, 90000.0), room=1, low=0, high=2).number(1) == 45000.0
     assert Ladder(marks=(0.0, 9000.0), room=1, low=0, high=2).number(1) == 4000.0
 
 
@@ -100,3 +101,8 @@ def test_conditions_of_items_inputs_rules_and_the_gate_are_all_read() -> None:
     for key in ("age_y", "weight_kg", "pain", "minutes", "hr_limit", "points", "responds"):
         assert any(key in found for found in mentioned)
     assert len(mentioned) == 1 + 4 + 2 + 6  # the gate, rules, inputs, items
+
+
+def test_a_number_without_a_range_reaches_from_its_first_to_its_last_rung() -> None:
+    found = ladders(decode(RAW.replace(b"range = [0, 100000]\n", b"", 1)))["minutes_lasting"]
+    assert found == Ladder(marks=(0.0, 1.0, 10.0), room=1, low=0, high=4)

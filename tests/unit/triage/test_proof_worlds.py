@@ -173,6 +173,41 @@ def test_a_weighted_sum_counts_negated_and_constant_literals() -> None:
             assert circuit.holds(literal, {x: a, y: b}) == (total >= 4)
 
 
+WEIGHTS = (3, -2, 5, 1)
+
+
+@pytest.mark.parametrize("total", range(-3, 11))
+def test_a_sum_reaches_exactly_the_totals_that_its_weights_can_make(total: int) -> None:
+    circuit = Circuit()
+    terms = [(circuit.variable(), weight) for weight in WEIGHTS]
+    least, more = (circuit.at_least(terms, bound) for bound in (total, total + 1))
+    found = circuit.solve(circuit.both([least, -more]), seconds=5)
+    totals = {
+        sum(weight for place, weight in enumerate(WEIGHTS) if mask >> place & 1)
+        for mask in range(2 ** len(WEIGHTS))
+    }
+    assert (found.verdict == "possible") == (total in totals)
+    if found.verdict == "possible":
+        assert sum(weight for lit, weight in terms if found.values.get(lit)) == total
+
+
+def test_constants_fold_and_equal_gates_are_one() -> None:
+    circuit = Circuit()
+    x, y = circuit.variable(), circuit.variable()
+    assert circuit.both([]) == circuit.both([TRUE]) == TRUE
+    assert circuit.either([]) == circuit.both([x, FALSE]) == circuit.both([x, -x]) == FALSE
+    assert circuit.both([x, TRUE, x]) == x
+    assert circuit.both([x, y]) == circuit.both([y, x])
+    assert circuit.at_least([(x, 1)], 0) == TRUE
+    assert circuit.at_least([(x, 1), (y, -1)], 2) == FALSE
+    assert circuit.at_least([(x, 1), (y, 1)], 1) == circuit.at_least([(y, 1), (x, 1)], 1)
+    assert circuit.solve(FALSE, seconds=1).verdict == "impossible"
+    assert circuit.solve(TRUE, seconds=1).verdict == "possible"
+    assert circuit.same(x, x) == TRUE
+    circuit.require(TRUE)
+    assert circuit.needed(x) == []
+
+
 def test_requirements_that_touch_the_target_bind_and_others_are_left_out() -> None:
     circuit = Circuit()
     x, y, z = (circuit.variable() for _ in range(3))
