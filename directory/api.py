@@ -10,7 +10,8 @@ from litestar import delete, get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from directory import offers, publication, schedule_api, service
+from directory import offers, publication, schedule_api, search_api, service
+from directory.inputs import near as read_near
 from directory.model import Interval, Modality, SlotKind, Visibility
 from directory.offers import CareServiceView
 from directory.recurrence import Absence, Recurring
@@ -21,7 +22,6 @@ from kernel.edge import Edge
 from kernel.inputs import Code, Sequence64, ShortText, UtcTime, utc
 
 _MOST: Final = 200
-_NEAR_PARTS: Final = 2
 _LONGEST_WINDOW: Final = timedelta(days=92)
 
 Limit = Annotated[int, QueryParameter(ge=1, le=_MOST)]
@@ -123,7 +123,7 @@ async def list_care_services(
     limit: Limit = 50,
 ) -> CareServicePage:
     """Give care services by id, or the nearest first with `near=lon,lat`."""
-    lon, lat = _near(near)
+    lon, lat = read_near(near)
     if near is None and radius_m is not None:
         raise errors.Malformed("near_needed", "A radius needs a place.", path="near")
     if near is not None and after is not None:
@@ -268,24 +268,6 @@ def _window(starts_at: datetime, ends_at: datetime) -> Interval:
     return Interval(start=start.astimezone(UTC), end=end.astimezone(UTC))
 
 
-def _near(text: str | None) -> tuple[float | None, float | None]:
-    """Read `lon,lat` in WGS84 degrees.
-
-    Raises:
-        kernel.errors.Malformed: `near_malformed`.
-    """
-    if text is None:
-        return None, None
-    parts = text.split(",")
-    try:
-        lon, lat = (float(part) for part in parts)
-    except ValueError:
-        lon = lat = float("nan")
-    if len(parts) != _NEAR_PARTS or not (-180 <= lon <= 180 and -90 <= lat <= 90):  # noqa: PLR2004
-        raise errors.Malformed("near_malformed", "Write near=lon,lat in degrees.", path="near")
-    return lon, lat
-
-
 ROUTES: Final = [
     list_care_services,
     get_care_service,
@@ -294,4 +276,5 @@ ROUTES: Final = [
     publish_slots,
     withdraw_slot,
     *schedule_api.ROUTES,
+    *search_api.ROUTES,
 ]

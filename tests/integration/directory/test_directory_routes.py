@@ -12,8 +12,11 @@ import pytest_asyncio
 from litestar import Litestar, Router
 from litestar.di import Provide
 
-from directory import api
+from directory import api, loading
 from directory.api import CareServicePage
+from directory.model import Visibility
+from directory.snapshot import Snapshot
+from kernel import actor as actors
 from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.edge import Edge
@@ -44,9 +47,13 @@ async def client(
     async def edge() -> Edge:
         return Edge(actor=speaker.actor, database=database, keys=keys, settings=settings)
 
+    async def snapshot() -> Snapshot:
+        async with database.transaction(actors.system()) as tx:
+            return await loading.load(tx)
+
     app = Litestar(
         route_handlers=[Router("/api/v1", route_handlers=api.ROUTES)],
-        dependencies={"edge": Provide(edge)},
+        dependencies={"edge": Provide(edge), "snapshot": Provide(snapshot)},
         exception_handlers=dict(problems.HANDLERS),
         request_class=Request,
         logging_config=None,
@@ -248,3 +255,51 @@ async def test_a_session_that_cannot_come_back_is_a_problem_never_a_500(
     refused = await client.put(path(world), json=whole)
     assert refused.status_code == status, refused.text
     assert code in {None, refused.json()["code"]}
+
+
+async def test_one_search_reads_words_and_places_and_explains(
+    client: Client, world: Any, speaker: Speaker, publish: Any
+) -> None:
+    await publish([world.slot("a"), world.slot("b", 10, visibility=Visibility.SNP)])
+    speaker.actor = world.operator
+    query = {"text": "médecin généralliste", "place": "80000 Amiens", "within_h": "72", "seed": "4"}
+    found = (await client.get("/api/v1/search", params=query)).json()
+    assert (found["service"], found["seed"]) == ("general_practice", 4)
+    assert (found["around"]["commune"], found["radius_m"]) == ("80021", 50_000)
+    (place,) = found["places"]
+    assert place["care_service_id"] == str(world.care_service_id)
+    assert [one["code"] for one in place["reasons"]] == ["travel", "distance", "starts", "seats"]
+    assert len(place["slots"]) == 2
+    assert found["refused"] == []
+    speaker.actor = world.stranger
+    (place,) = (await client.get("/api/v1/search", params=query)).json()["places"]
+    assert len(place["slots"]) == 1, "another professional is not shown what is for centres"
+    query = {"service": "general_practice", "near": "2.3,49.9", "language": "en", "seed": "4"}
+    found = (await client.get("/api/v1/search", params=query)).json()
+    assert found["places"] == []
+    (refused,) = found["refused"]
+    assert (refused["reasons"][0]["code"], refused["reasons"][0]["value"]) == (
+        "language_not_spoken",
+        ["en", "fr"],
+    )
+
+
+async def test_a_search_that_cannot_be_read_says_which_part(client: Client) -> None:
+    asked: tuple[tuple[dict[str, str], int, str | None], ...] = (
+        ({}, 400, "service_or_text"),
+        ({"service": "dental", "text": "dentiste"}, 400, "service_or_text"),
+        ({"service": "magic"}, 422, "service_unknown"),
+        ({"text": "zzz"}, 422, "text_not_understood"),
+        ({"text": "dentiste", "place": "Nulle-Part-sur-Rien"}, 422, "place_unknown"),
+        ({"text": "dentiste", "place": "Saint-Denis"}, 422, "place_ambiguous"),
+        ({"text": "dentiste", "place": "Amiens", "near": "2,49"}, 400, "near_or_place"),
+        ({"text": "dentiste", "near": "x"}, 400, "near_malformed"),
+        ({"text": "dentiste", "skill": "juggling"}, 422, "skill_unknown"),
+        ({"text": "dentiste", "accessibility": "wings"}, 422, "accessibility_unknown"),
+        ({"text": "dentiste", "limit": "51"}, 400, None),
+        ({"text": "dentiste", "within_h": "nan"}, 400, None),
+    )
+    for query, status, code in asked:
+        refused = await client.get("/api/v1/search", params=query)
+        assert refused.status_code == status, (query, refused.text)
+        assert code is None or refused.json()["code"] == code

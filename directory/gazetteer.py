@@ -1,0 +1,112 @@
+"""Where a commune is: by name or postcode, over the whole country.
+
+Reads our own file `data/france/communes.csv` (origin and licence beside it), once per process.
+"""
+
+import csv
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from directory import wording
+
+COMMUNES_FILE: Final = Path(__file__).parent / "data" / "france" / "communes.csv"
+_POSTCODE: Final = 5
+_DEPARTMENT: Final = re.compile(r"[0-9][0-9]|2[ABab]|97[0-9]")
+_DISTRICTS: Final = 9
+"""A city with as many postcodes has a district for each. Source: Lyon, the smallest, has nine."""
+_SAINT: Final = {"st": "saint", "ste": "sainte"}
+
+
+class Commune(msgspec.Struct, frozen=True):
+    """One commune: national code, name, department, inhabitants, centre in degrees, postcodes."""
+
+    insee: str
+    name: str
+    department: str
+    population: int
+    lon: float
+    lat: float
+    postcodes: tuple[str, ...]
+
+
+@cache
+def communes() -> tuple[Commune, ...]:
+    """Read the communes, by national code."""
+    with COMMUNES_FILE.open(encoding="utf-8", newline="") as lines:
+        rows = csv.reader(lines)
+        next(rows)
+        return tuple(
+            Commune(
+                insee,
+                name,
+                department,
+                int(people),
+                float(lon),
+                float(lat),
+                tuple(codes.split("|")),
+            )
+            for insee, name, department, people, lon, lat, codes in rows
+        )
+
+
+@cache
+def _by_name() -> dict[str, list[Commune]]:
+    found: dict[str, list[Commune]] = {}
+    for one in communes():
+        found.setdefault(key(one.name), []).append(one)
+    return found
+
+
+@cache
+def _by_postcode() -> dict[str, list[Commune]]:
+    found: dict[str, list[Commune]] = {}
+    for one in communes():
+        for postcode in one.postcodes:
+            found.setdefault(postcode, []).append(one)
+    return found
+
+
+def key(name: str) -> str:
+    """Give what spellings of a name have in common: "St Étienne" is "saint-etienne"."""
+    return " ".join(_SAINT.get(word, word) for word in wording.plain(name).split())
+
+
+def find(text: str) -> tuple[Commune, ...]:
+    """Give the communes that a text may mean, the likeliest first.
+
+    Args:
+        text: A name, a postcode, or both ("80000 Amiens"); a name with its department
+            ("Saint-Denis 93"). All that is written must fit.
+
+    Returns:
+        Several for a homonym or a shared postcode: a district of a city before the city, then the
+        most populous first.
+    """
+    words = text.replace(",", " ").replace("(", " ").replace(")", " ").split()
+    postcodes = [word for word in words if word.isdigit() and len(word) == _POSTCODE]
+    departments = [word.upper() for word in words if _DEPARTMENT.fullmatch(word)]
+    name = key(" ".join(word for word in words if word not in postcodes and not _is_number(word)))
+    found = _by_postcode().get(postcodes[0], []) if postcodes else _by_name().get(name, [])
+    fitting = [
+        one
+        for one in found
+        if (not name or key(one.name) == name)
+        and (not departments or one.department in departments)
+    ]
+    return tuple(
+        sorted(
+            fitting, key=lambda one: (_city(one) and bool(postcodes), -one.population, one.insee)
+        )
+    )
+
+
+def _city(one: Commune) -> bool:
+    return len(one.postcodes) >= _DISTRICTS
+
+
+def _is_number(word: str) -> bool:
+    return bool(_DEPARTMENT.fullmatch(word))
