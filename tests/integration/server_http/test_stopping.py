@@ -15,6 +15,8 @@ from kernel.settings import Settings
 from tests.integration.server_http.conftest import serving
 
 ROOT = Path(__file__).resolve().parents[3]
+LONGEST_STOP_S = 10
+"""Five seconds are meant; a machine that does everything at once may take twice as long."""
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ async def test_a_process_stops_while_everything_is_away(
         REGUL_KEY_FILE=str(key_file),
     )
     await said(process, b"nats.away")
-    assert await stopped_in(process) < 6
+    assert await stopped_in(process) < LONGEST_STOP_S
 
 
 @pytest.mark.parametrize("command", ["work", "serve"])
@@ -84,7 +86,7 @@ async def test_a_running_process_stops_with_exit_code_0(command: str, settings: 
         REGUL_KEY_FILE=str(settings.key_file),
     )
     await said(process, b"server.started")
-    assert await stopped_in(process) < 6
+    assert await stopped_in(process) < LONGEST_STOP_S
     assert process.returncode == 0
 
 
