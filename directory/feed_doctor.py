@@ -69,7 +69,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong.
 
     Attributes:
-        row: `place`, `diary`, `period`, `number` or `feed`.
+        row: `place`, `diary`, `period`, `number`, `organisation`, `practitioner` or `feed`.
         key: The publisher's identifier of the row.
         file: Name of its file; empty where the feed is one file.
         line: Line of its file; 0 for the feed as a whole.
@@ -78,7 +78,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     code: FaultCode
-    row: Literal["place", "diary", "period", "feed", "number"]
+    row: Literal["place", "diary", "period", "feed", "number", "organisation", "practitioner"]
     key: str
     file: str = ""
     line: int

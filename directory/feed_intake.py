@@ -6,6 +6,7 @@ that would change much of what is stored is held until a human releases it.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 from uuid import UUID
@@ -17,24 +18,22 @@ from directory import (
     feed_letter,
     feed_offers,
     feed_store,
+    feed_weighing,
     feed_writing,
     publication,
     service,
 )
 from directory.feed_doctor import Examination
-from directory.feed_offers import Diary, Offers, Place, Survey
+from directory.feed_offers import Diary, Offers, Place
 from directory.feed_store import Alias, Feed, Noun, Run
+from directory.feed_weighing import Weighed
 from directory.feed_writing import Mirror
-from directory.model import ScheduleId
+from directory.model import OrganisationKind, ScheduleId
 from kernel import audit, errors
 from kernel.actor import Actor, require
 from kernel.database import Tx
 from kernel.ids import uuid7
 
-TOO_MUCH: Final = 0.3
-"""A run that changes a larger part of what is stored is held."""
-FEW: Final = 10
-"""Where less than this is stored no share is looked at."""
 PLACES: Final = 100
 """Places of one batch."""
 DIARIES: Final = 10
@@ -78,12 +77,19 @@ async def register(tx: Tx, actor: Actor, feed: Feed) -> None:
 
     Raises:
         kernel.errors.Invalid: `service_unknown`: a code stands for no service code of ours;
+            `organisation_kind_unknown`: likewise, of the categories of a register of places;
             `feed_organisation_missing`: a feed of diaries needs one.
         kernel.errors.Conflict: `feed_known`: this address is a feed already.
         kernel.errors.Missing: `organisation_missing`.
     """
     require(actor, "directory.write")
-    if unknown := codes.load().unknown_services(feed.codes.values()):
+    kinds = {kind.value for kind in OrganisationKind}
+    if feed.kind == "finess" and (strange := sorted({*feed.codes.values()} - kinds)):
+        raise errors.Invalid(
+            "organisation_kind_unknown", "There is no such kind.", named=strange[0]
+        )
+    unknown = codes.load().unknown_services(feed.codes.values())
+    if feed.kind != "finess" and unknown:
         raise errors.Invalid("service_unknown", "There is no such service code.", named=unknown[0])
     await feed_store.insert_feed(tx, feed)
     await audit.record(
@@ -123,7 +129,7 @@ async def unchanged(tx: Tx, actor: Actor, feed: Feed, as_of: datetime | None) ->
 async def begin(
     tx: Tx, actor: Actor, feed: Feed, reading: Reading, prepared: tuple[Examination, Offers]
 ) -> Run | None:
-    """Open a run, or go on with the one that was interrupted on the same content.
+    """Open a run of a feed of diaries, or go on with the one that was interrupted.
 
     Args:
         tx: The transaction.
@@ -138,8 +144,33 @@ async def begin(
     Raises:
         kernel.errors.Conflict: `feed_run_elsewhere`: somebody else opened one at this moment.
     """
-    require(actor, "directory.write")
     found, offers = prepared
+    if feed.digest == reading.digest and await feed_store.open_run(tx, feed.id) is None:
+        return None
+    now: datetime = await tx.fetchval(SELECT_NOW)
+    share = await feed_weighing.survey(tx, feed, offers, now)
+    tallies, faults = feed_letter.findings(found, offers)
+    weighed = Weighed(share=share, tallies=tallies, faults=faults)
+    return await start(tx, actor, feed, reading, weighed)
+
+
+async def start(tx: Tx, actor: Actor, feed: Feed, reading: Reading, weighed: Weighed) -> Run | None:
+    """Open a run, or go on with the one that was interrupted on the same content.
+
+    Args:
+        tx: The transaction.
+        actor: The system.
+        feed: The feed.
+        reading: What was read.
+        weighed: What taking it in would change.
+
+    Returns:
+        The run, `held` when it would change too much; None when there is nothing to do.
+
+    Raises:
+        kernel.errors.Conflict: `feed_run_elsewhere`: somebody else opened one at this moment.
+    """
+    require(actor, "directory.write")
     before = await feed_store.open_run(tx, feed.id)
     if before is not None and before.digest == reading.digest:
         return before
@@ -148,39 +179,18 @@ async def begin(
     elif feed.digest == reading.digest:
         return None
     now: datetime = await tx.fetchval(SELECT_NOW)
-    share = await survey(tx, feed, offers, now)
     run = Run(
-        id=uuid7(), feed_id=feed.id, state="held" if share > TOO_MUCH else "running",
+        id=uuid7(), feed_id=feed.id, state=weighed.state,
         started_at=now, ended_at=None, as_of=min(reading.as_of, now), digest=reading.digest,
-        etag=reading.etag, position=0, share=share, released_by=None,
+        etag=reading.etag, position=0, share=weighed.share, released_by=None,
     )  # fmt: skip
     await feed_store.insert_run(tx, run)
-    tallies, faults = feed_letter.findings(found, offers)
-    await feed_store.replace_findings(tx, run.id, tallies, faults)
+    await feed_store.replace_findings(tx, run.id, weighed.tallies, weighed.faults)
     await audit.record(
         tx, actor, "directory.write", "feed_run", run.id, territory_id=feed.territory_id,
         detail=run.state,
     )  # fmt: skip
     return run
-
-
-async def survey(tx: Tx, feed: Feed, offers: Offers, now: datetime) -> float:
-    """Give the largest share that taking a feed in changes: of its places, diaries or slots."""
-    places = await feed_store.aliases(tx, feed.id, "location")
-    diaries = await feed_store.aliases(tx, feed.id, "schedule")
-    stored = await feed_writing.mirrors(tx, [one.id for one in diaries.values()])
-    surveys = (
-        _surveyed(places, {one.key: one.fingerprint for one in offers.places}),
-        _surveyed(diaries, {one.key: one.fingerprint for one in offers.diaries}),
-        feed_offers.survey_slots(
-            offers.diaries, {key: mirror.slots for key, mirror in stored.items()}, now
-        ),
-    )
-    return max(one.share if one.stored >= FEW else 0.0 for one in surveys)
-
-
-def _surveyed(known: Mapping[str, Alias], published: Mapping[str, bytes]) -> Survey:
-    return feed_offers.survey_rows({key: one.fingerprint for key, one in known.items()}, published)
 
 
 def batches(offers: Offers) -> Sequence[Batch]:
@@ -321,7 +331,7 @@ async def drop_gone(
 
 
 async def finish(
-    tx: Tx, actor: Actor, feed: Feed, run: Run, named: Mapping[Noun, frozenset[str]] | None
+    tx: Tx, actor: Actor, feed: Feed, run: Run, named: Mapping[Noun, AbstractSet[str]] | None
 ) -> None:
     """End a run whose batches are all in: from now on the same content means nothing to do.
 
@@ -333,10 +343,12 @@ async def finish(
         named: Keys of all rows of the feed, by noun; None when some could not be read.
     """
     require(actor, "directory.write")
-    if named is not None:
-        known = await feed_store.aliases(tx, feed.id, "location")
-        missing = sorted(known.keys() - named["location"])
-        await feed_store.gone(tx, feed.id, "location", missing)
+    for noun, keys in () if named is None else named.items():
+        if noun == "schedule":
+            continue
+        known = await feed_store.aliases(tx, feed.id, noun)
+        missing = sorted(known.keys() - keys)
+        await feed_store.gone(tx, feed.id, noun, missing)
     await feed_store.end_run(tx, run.id, "done")
     await feed_store.settled(tx, run)
 

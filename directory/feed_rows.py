@@ -5,6 +5,7 @@ Times keep the offset that was published.
 """
 
 from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
@@ -92,6 +93,31 @@ class FeedNumber(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
 
+class FeedOrganisation(msgspec.Struct, frozen=True, kw_only=True):
+    """A site of a register of places.
+
+    Attributes:
+        finess: As published.
+        category: The register's own code of what it is.
+        siret: As published; empty when it is not.
+    """
+
+    finess: str
+    name: str
+    category: str
+    siret: str = ""
+    line: int
+
+
+class FeedPerson(msgspec.Struct, frozen=True, kw_only=True):
+    """A professional of a register of people; `rpps` as published."""
+
+    rpps: str
+    family: str
+    given: str
+    line: int
+
+
 class BrokenRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row that could not be read: which file and line, and a stable reason."""
 
@@ -115,3 +141,7 @@ class FeedContent(msgspec.Struct, frozen=True, kw_only=True):
     periods: tuple[FeedPeriod, ...] = ()
     numbers: tuple[FeedNumber, ...] = ()
     broken: tuple[BrokenRow, ...] = ()
+
+
+RegisterRow: TypeAlias = FeedOrganisation | FeedPerson | BrokenRow
+"""What a register gives, line by line."""

@@ -12,7 +12,7 @@ from directory.feed_letter import Letter
 from directory.feed_store import Feed
 from server import report
 from server.cli import version
-from server.feed_runs import Outcome
+from server.feed_sources import Outcome
 
 _SHOWN: Final = 3
 """Examples of each fault in the report that people read."""
@@ -77,6 +77,8 @@ def outcome(feed: Feed, done: Outcome) -> None:
             f": it would change {done.run.share:.0%} of what is stored; look at "
             f"./regul feeds report {feed.id}, then ./regul feeds release {done.run.id} --by NAME"
         )
+    elif done.state == "done" and feed.organisation_id is None:
+        said += f", {done.written} rows written"
     elif done.state == "done":
         said += (
             f", {taken.places} places and {taken.diaries} diaries written, {taken.published} "

@@ -5,16 +5,10 @@ as before writes nothing but when it was asked.
 """
 
 import asyncio
-import hashlib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
-
-import msgspec
+from typing import Final
 
 from directory import feed_doctor, feed_intake, feed_offers, homonyms, places
 from directory.feed_doctor import Circumstances, Examination
@@ -22,44 +16,12 @@ from directory.feed_intake import Reading, Taken
 from directory.feed_offers import Gazetteer, Offers
 from directory.feed_rows import FeedContent
 from directory.feed_store import Feed, FeedKind, Noun, Run
-from interop import availability_csv, feed_fetching, fhir_bundle, smart_scheduling
+from interop import availability_csv, fhir_bundle, smart_scheduling
 from kernel import actor as actors
-from kernel import errors
 from kernel.actor import Actor
 from kernel.database import Database
-
-State: TypeAlias = Literal["unchanged", "held", "done"]
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What running a feed did.
-
-    Attributes:
-        run: The run; None when nothing was to be done.
-        taken: All batches together.
-        withdrawn: Diaries that the feed no longer names.
-        examination: What the doctor says; None when the publisher said that nothing changed.
-    """
-
-    state: State
-    run: Run | None = None
-    taken: Taken = msgspec.field(default_factory=Taken)
-    withdrawn: int = 0
-    examination: Examination | None = None
-
-
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """A feed that lies on this machine now."""
-
-    content: FeedContent
-    digest: bytes
-    etag: str | None
-
-
-def is_remote(address: str) -> bool:
-    """Tell whether a feed is fetched over HTTP."""
-    return "://" in address
-
+from server import feed_register_runs, feed_sources
+from server.feed_sources import Located, Outcome
 
 READERS: Final[Mapping[FeedKind, Callable[[Path], FeedContent]]] = {
     "smart": smart_scheduling.read,
@@ -77,56 +39,16 @@ def read(feed: Feed, folder: Path) -> FeedContent:
     return READERS[feed.kind](folder)
 
 
-def digest(folder: Path) -> bytes:
-    """Give the SHA-256 of a feed's rows, without its manifest, which may change by itself."""
-    total = hashlib.sha256()
-    for path in [folder] if folder.is_file() else sorted(folder.glob("*.ndjson")):
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
-    return total.digest()
-
-
-@contextmanager
-def spool() -> Iterator[Path]:
-    """Give a folder for what is fetched, gone afterwards."""
-    path = Path(tempfile.mkdtemp(prefix="regul-feed-"))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def open_feed(feed: Feed, folder: Path, *, loopback: bool) -> Opened | None:
-    """Fetch or open a feed and read it; None when its publisher says that nothing changed.
-
-    Raises:
-        kernel.errors.RegulError: It cannot be had or read.
-    """
-    etag = None
-    here = Path(feed.address)
-    if is_remote(feed.address):
-        source = feed_fetching.Source(folder, loopback=loopback)
-        if feed.kind == "smart":
-            here, fetched = folder, source.smart(feed.address, feed.etag)
-        else:
-            here = folder / "feed"
-            fetched = source.file(feed.address, feed.etag, here)
-        if fetched is None:
-            return None
-        etag = fetched.etag or None
-    elif not here.exists():
-        raise errors.Unavailable("feed_away", "The files of the feed are not there.", 60)
-    return Opened(content=read(feed, here), digest=digest(here), etag=etag)
-
-
 def diagnose(feed: Feed, content: FeedContent, now: datetime) -> Examination:
     """Examine rows without taking them in."""
     return feed_doctor.examine(content, circumstances(feed, b"", now))
 
 
-def examine(feed: Feed, opened: Opened, now: datetime) -> tuple[Examination, Offers]:
+def examine(
+    feed: Feed, content: FeedContent, digest: bytes, now: datetime
+) -> tuple[Examination, Offers]:
     """Examine what was read and say what of it can be taken in."""
-    found = feed_doctor.examine(opened.content, circumstances(feed, opened.digest, now))
+    found = feed_doctor.examine(content, circumstances(feed, digest, now))
     return found, feed_offers.prepare(found, feed, Gazetteer(places.communes()))
 
 
@@ -154,19 +76,27 @@ async def run(database: Database, feed: Feed, *, loopback: bool = False) -> Outc
         kernel.errors.RegulError: It cannot be had or read as a whole, or somebody else takes it in.
     """
     actor = actors.system(feed.territory_id)
+    with feed_sources.spool() as folder:
+        found = await asyncio.to_thread(feed_sources.locate, feed, folder, loopback=loopback)
+        if found is None:
+            await database.run(actor, lambda tx: feed_intake.unchanged(tx, actor, feed, None))
+            return Outcome(state="unchanged")
+        if feed.kind in feed_register_runs.REGISTERS:
+            return await feed_register_runs.run(database, actor, feed, found)
+        return await _run(database, actor, feed, found)
+
+
+async def _run(database: Database, actor: Actor, feed: Feed, located: Located) -> Outcome:
     async with database.transaction(actor) as tx:
         now: datetime = await tx.fetchval(feed_intake.SELECT_NOW)
-    with spool() as folder:
-        opened = await asyncio.to_thread(open_feed, feed, folder, loopback=loopback)
-    if opened is None:
-        await database.run(actor, lambda tx: feed_intake.unchanged(tx, actor, feed, None))
-        return Outcome(state="unchanged")
-    found, offers = await asyncio.to_thread(examine, feed, opened, now)
+    content = await asyncio.to_thread(read, feed, located.path)
+    prepared = await asyncio.to_thread(examine, feed, content, located.digest, now)
+    found, _ = prepared
     reading = Reading(
-        digest=opened.digest, etag=opened.etag, as_of=min(opened.content.as_of or now, now)
+        digest=located.digest, etag=located.etag, as_of=min(content.as_of or now, now)
     )
     started = await database.run(
-        actor, lambda tx: feed_intake.begin(tx, actor, feed, reading, (found, offers))
+        actor, lambda tx: feed_intake.begin(tx, actor, feed, reading, prepared)
     )
     if started is None:
         fresh = None if found.count("frozen_feed") else reading.as_of
@@ -174,7 +104,7 @@ async def run(database: Database, feed: Feed, *, loopback: bool = False) -> Outc
         return Outcome(state="unchanged", examination=found)
     if started.state == "held":
         return Outcome(state="held", run=started, examination=found)
-    return await _take(database, actor, (feed, started), (found, offers))
+    return await _take(database, actor, (feed, started), prepared)
 
 
 async def _take(

@@ -20,12 +20,13 @@ from kernel import errors, identity
 from kernel.database import Database, Tx, open_database
 from kernel.ids import uuid7
 from kernel.settings import Settings
-from server import feed_report, feed_runs
+from server import feed_report, feed_runs, feed_sources
 from server.configuration import read_settings
 from server.refusal import Refusal
 
 T = TypeVar("T")
-KINDS: Final = ("smart", "csv", "fhir")
+KINDS: Final = ("smart", "csv", "fhir", "finess", "rpps")
+EXAMINED: Final = ("smart", "csv", "fhir")
 _HELD: Final = 3
 
 
@@ -56,7 +57,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     actions = parser.add_subparsers(dest="action", required=True)
     check = actions.add_parser("check", help="examine a feed that lies here; takes nothing in")
     check.add_argument("folder", type=Path, help="folder (smart) or file")
-    check.add_argument("--kind", choices=KINDS, default="smart")
+    check.add_argument("--kind", choices=EXAMINED, default="smart")
     check.add_argument("--at", type=_moment, help="examine as of this moment (ISO, with offset)")
     add = actions.add_parser("add", help="register a feed")
     add.add_argument("kind", choices=KINDS)
@@ -144,7 +145,7 @@ def _with_database(act: Callable[[Database, Settings], Awaitable[T]]) -> T:
 
 
 def _add(options: argparse.Namespace) -> int:
-    remote = feed_runs.is_remote(options.address)
+    remote = feed_sources.is_remote(options.address)
     address = options.address if remote else str(Path(options.address).resolve())
 
     async def act(database: Database, _: Settings) -> UUID:

@@ -24,7 +24,7 @@ from kernel import actor as actors
 from kernel import errors
 from kernel.database import Database
 from kernel.ids import uuid7
-from server import feed_runs
+from server import feed_runs, feed_sources
 
 CAPTURE = Path("../shared/data/smart-scheduling-links/rite-aid-nj-2023-03-24")
 CAPTURED = datetime(2023, 3, 24, 20, 30, tzinfo=UTC)
@@ -50,7 +50,7 @@ async def register(system: Database, world: Any, address: Path | str, **values: 
     return feed
 
 
-async def again(system: Database, feed: Feed) -> feed_runs.Outcome:
+async def again(system: Database, feed: Feed) -> feed_sources.Outcome:
     async with system.transaction(actors.system()) as tx:
         (known,) = await feed_store.feeds(tx, feed.id)
     return await feed_runs.run(system, known, loopback=True)
@@ -381,7 +381,7 @@ async def test_two_at_once_have_one_effect(
         again(system_database, feed), again(system_database, feed), return_exceptions=True
     )
     assert all(
-        isinstance(one, feed_runs.Outcome)
+        isinstance(one, feed_sources.Outcome)
         or (isinstance(one, errors.Conflict) and one.code == "feed_run_elsewhere")
         for one in done
     )
