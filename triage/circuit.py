@@ -186,6 +186,11 @@ class Circuit:
         return _solve(self, target, seconds, tuple(few))
 
 
+def load_solver() -> None:
+    """Import CP-SAT, which takes a second, before anything is timed."""
+    import ortools.sat.python.cp_model  # noqa: F401, PLC0415 - heavy, and only proofs need it
+
+
 def _solve(
     circuit: Circuit, target: Lit, seconds: float, few: tuple[tuple[Lit, int], ...]
 ) -> Found:
