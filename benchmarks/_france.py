@@ -35,6 +35,7 @@ from directory.model import (
     RoleId,
     Schedule,
     ScheduleId,
+    SlotId,
 )
 from directory.rows import Rows
 from server.accounts import TERRITORY
@@ -150,9 +151,7 @@ def build(start: datetime, seed: int, size: float) -> France:
     ways = {one.id: max(one.modalities - {Modality.OFFICE}, default=None) for one in services}
     slots = _slots(dice, start, [ways[one.care_service_id] for one in schedules], size)
     roles = _roles(dice, max(round(ROLES * size), count), services)
-    rows = Rows(
-        organisations=organisations, locations=places, roles=roles, care_services=services
-    )
+    rows = Rows(organisations=organisations, locations=places, roles=roles, care_services=services)
     return France(towns, rows, schedules, slots, clinic)
 
 
@@ -168,17 +167,22 @@ def _posts(
     table = densities()
     people = weights.sum()
     doctors = np.array(
-        [w * table.get(one.department, _OVERSEAS_DENSITY) for one, w in zip(towns, weights, strict=True)]
-    )  # fmt: skip
+        [
+            weight * table.get(one.department, _OVERSEAS_DENSITY)
+            for one, weight in zip(towns, weights, strict=True)
+        ]
+    )
     share = doctors.sum() / 100_000 / CARE_SERVICES
     general = min(round(count * share), count)
     names, parts = zip(*_OTHERS, strict=True)
     others = dice.choice(len(names), count - general, p=np.array(parts) / sum(parts))
     codes = ["general_practice"] * general + [names[at] for at in others]
-    where = np.concatenate([
-        dice.choice(len(towns), general, p=doctors / doctors.sum()),
-        dice.choice(len(towns), count - general, p=weights / people),
-    ])
+    where = np.concatenate(
+        [
+            dice.choice(len(towns), general, p=doctors / doctors.sum()),
+            dice.choice(len(towns), count - general, p=weights / people),
+        ]
+    )
     order = np.argsort(where, kind="stable")
     first = where[order][0]
     codes = ["general_practice"] * CLINIC_ROLES + [codes[at] for at in order[CLINIC_ROLES:]]
@@ -206,7 +210,9 @@ def _practices(
         town = towns[town_at]
         owner = OrganisationId(key)
         organisations.append(
-            Organisation(id=owner, name=f"Cabinet {number} (fictif)", kind=OrganisationKind.PRACTICE)
+            Organisation(
+                id=owner, name=f"Cabinet {number} (fictif)", kind=OrganisationKind.PRACTICE
+            )
         )
         places.append(
             Location(
@@ -238,7 +244,7 @@ def _services(
     ways[:CLINIC_ROLES] = 1
     tongue = dice.integers(0, 4 * len(_LANGUAGES), count)
     skill = dice.integers(0, 1 << len(_SKILLS), count)
-    age = dice.random(count)
+    age = dice.random(count).tolist()
     spoken = [frozenset({"fr", one}) for one in _LANGUAGES]
     skills = [
         frozenset(one for bit, one in enumerate(_SKILLS) if value >> bit & 1)
@@ -248,7 +254,7 @@ def _services(
     for number, key in enumerate(_ids(dice, count)):
         place = places[of_place[number]]
         referral = codes[number] == "emergency_department"
-        home = int(ways[number]) == 3  # noqa: PLR2004 - see _EVERYWHERE
+        home = int(ways[number]) == 3
         language = int(tongue[number])
         made.append(
             CareService(
@@ -257,12 +263,12 @@ def _services(
                 skills=skills[int(skill[number])],
                 modalities=_EVERYWHERE[1 if referral else int(ways[number])],
                 intake=Intake.REFERRAL if referral else Intake.APPOINTMENT,
-                min_age_months=72 if 0.1 < age[number] < 0.2 else 0,  # noqa: PLR2004
+                min_age_months=72 if 0.1 < age[number] < 0.2 else 0,
                 max_age_months=216 if codes[number] == "paediatrics" else None,
                 languages=spoken[language] if language < len(spoken) else _FRENCH,
                 coverage_m=10_000 if home else None,
-                referral_required=0.8 < age[number] < 0.85,  # noqa: PLR2004
-                active=number < CLINIC_ROLES or bool(age[number] < 0.99),  # noqa: PLR2004
+                referral_required=0.8 < age[number] < 0.85,
+                active=number < CLINIC_ROLES or age[number] < 0.99,
             )
         )  # fmt: skip
     return tuple(made)
@@ -306,10 +312,15 @@ def _slots(
     slots["end"] = slots["start"] + quarter
     slots["capacity"] = slots["free"] = 1
     other = [columns.MODALITIES.index(one or Modality.OFFICE) for one in ways]
-    elsewhere = dice.random(count) < 0.3  # noqa: PLR2004 - a third of those who do both
+    elsewhere = dice.random(count) < 0.3
     slots["modality"] = np.array(other, dtype=np.uint8)[owners] * elsewhere
     slots["visibility"] = dice.choice(4, count, p=[0.5, 0.2, 0.25, 0.05])
     return slots
+
+
+def slot_ids(count: int, seed: int) -> list[SlotId]:
+    """Give drawn ids of slots."""
+    return [SlotId(one) for one in _ids(np.random.default_rng(seed), count)]
 
 
 def fortnight(start: datetime, count: int) -> list[tuple[datetime, datetime]]:

@@ -15,7 +15,7 @@ from kernel.database import Tx
 
 _HEADER: Final = 19
 _TRAILER: Final = 2
-_COPIED: Final = np.dtype(
+COPIED: Final = np.dtype(
     [
         ("fields", ">i2"),
         *(
@@ -60,8 +60,8 @@ def pasted(sent: bytes, schedules: Sequence[Schedule]) -> Slots:
     Returns:
         In the order sent.
     """
-    count = (len(sent) - _HEADER - _TRAILER) // _COPIED.itemsize
-    rows = np.frombuffer(sent, dtype=_COPIED, offset=_HEADER, count=count)
+    count = (len(sent) - _HEADER - _TRAILER) // COPIED.itemsize
+    rows = np.frombuffer(sent, dtype=COPIED, offset=_HEADER, count=count)
     if not schedules:
         return columns.EMPTY
     slots = np.empty(count, dtype=columns.SLOT)
@@ -81,7 +81,7 @@ def _sortable(ids: NDArray[np.void]) -> NDArray[np.bytes_]:
     return np.ascontiguousarray(ids).view("S16")
 
 
-# Each column has one width and no nulls, so that the binary copy is an array (`_COPIED`). The
+# Each column has one width and no nulls, so that the binary copy is an array (`COPIED`). The
 # codes are places in `columns.KINDS`, `MODALITIES` and `VISIBILITIES`.
 SELECT_OPEN_SLOTS: Final = """
 with moment as materialized (select kernel.regul_now() as now)
