@@ -11,7 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from console import forms, incoming, relais, views, week
+from console import agreement, forms, incoming, relais, views, week
 from console.catalogue import ZONE, Words
 from console.reader import Reader
 from directory import service
@@ -133,6 +133,9 @@ async def page(
         errors={},
         published="",
         problem="",
+        agreement=None if shown is None else await agreement.show(who, shown.schedule_id),
+        wrong={},
+        done="",
         incoming=await incoming.today(who.edge, who.words),
     )
 
@@ -228,4 +231,4 @@ async def _publish(edge: Edge, desk: Desk, plan: week.Plan, day: str) -> Publish
     return await edge.run(act)
 
 
-ROUTES: Final = [page, week_part, patients, answer, publish]
+ROUTES: Final = [page, week_part, patients, answer, publish, *agreement.ROUTES]

@@ -73,8 +73,9 @@ def read(form: views.PublishForm) -> tuple[Plan | None, Mapping[str, str]]:
         The plan, or None with the code of what is wrong for each field.
     """
     wrong: dict[str, str] = {}
-    start, end = _minutes(form.start), _minutes(form.end)
-    number, extra = _number(form.number, 1, _LONGEST_NUMBER), _number(form.extra, 0, _MOST_EXTRA)
+    start, end = clock_minutes(form.start), clock_minutes(form.end)
+    number = whole_number(form.number, 1, _LONGEST_NUMBER)
+    extra = whole_number(form.extra, 0, _MOST_EXTRA)
     if not form.days:
         wrong["days"] = "days_missing"
     if start is None:
@@ -229,8 +230,8 @@ def _slot(
     )
 
 
-def _minutes(text: str) -> int | None:
-    """Read `17:30`, `17h30`, `17 h` or `17`."""
+def clock_minutes(text: str) -> int | None:
+    """Read `17:30`, `17h30`, `17 h` or `17` as minutes after midnight; None when it is none."""
     hours, _, minutes = text.lower().replace("h", ":").replace(" ", "").partition(":")
     if not hours.isdecimal() or not hours.isascii() or not (minutes or "0").isdecimal():
         return None
@@ -238,7 +239,8 @@ def _minutes(text: str) -> int | None:
     return total if total <= _HOURS * 60 and int((minutes or "0")[:3]) < 60 else None  # noqa: PLR2004
 
 
-def _number(text: str, low: int, high: int) -> int | None:
+def whole_number(text: str, low: int, high: int) -> int | None:
+    """Read a whole number in a range; None when it is none."""
     if not text.isascii() or not text.isdecimal():
         return None
     value = int(text[:6])
