@@ -231,9 +231,7 @@ def _service(row: asyncpg.Record) -> CareService:
 
 def _schedules(records: Iterable[asyncpg.Record]) -> list[Schedule]:
     return [
-        Schedule(
-            **{**row, "ownership": Ownership(row["ownership"]), "spent": tuple(row["spent"])}
-        )
+        Schedule(**{**row, "ownership": Ownership(row["ownership"]), "spent": tuple(row["spent"])})
         for row in records
     ]
 

@@ -42,6 +42,7 @@ async def write(tx: Tx, seed: "Seed") -> None:
         (INSERT_CARE_SERVICES, rows.care_services),
         (INSERT_OPENINGS, [one for one in rows.care_services if one.hours is not None]),
         (INSERT_REFERRAL_LINKS, rows.links),
+        (INSERT_SOURCE_LIMITS, seed.schedules),
         (INSERT_SCHEDULES, seed.schedules),
         (INSERT_SLOTS, seed.slots),
     )
@@ -129,6 +130,15 @@ INSERT_SCHEDULES: Final = """
 insert into directory.schedule (id, care_service_id, ownership, source, as_of, release_before_s)
 select id, care_service_id, ownership, source, kernel.regul_now(), release_before_s
 from json_populate_recordset(null::directory.schedule, $1::json)
+on conflict do nothing
+"""
+
+# Nobody speaks for a seed's editors again: their diaries last as long as their calendar.
+INSERT_SOURCE_LIMITS: Final = """
+insert into directory.source_limit (source, marked_after_s, refused_after_s)
+select distinct source, 30 * 86400, 90 * 86400
+from json_populate_recordset(null::directory.schedule, $1::json)
+where ownership = 'mirrored'
 on conflict do nothing
 """
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 API: Final = "/api/v1"
 STAFF: Final = ("operator", "physician")
 URGENT: Final = frozenset({"U0", "U1"})
-TAKEN: Final = frozenset({"slot_taken", "slot_withdrawn"})
+TAKEN: Final = frozenset({"slot_taken", "slot_withdrawn", "slot_not_offered"})
 """Codes of a refusal after which another place is tried."""
 LAPSED: Final = frozenset({"hold_expired", "hold_released", "slot_withdrawn", "slot_taken"})
 """Codes of a booking that came too late for its place."""

@@ -5,8 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from console import render, triage_views, views
+from console import agreement, render, triage_views, views
 from console.catalogue import Words
+from directory.consent import Freshness
+from directory.model import CareServiceId, Modality, OrganisationId, Ownership, ScheduleId
+from directory.standings import Contest, Objection, Trusted
+from directory.store import DiaryView
 
 NOW = datetime(2026, 11, 23, 14, 2, 11, tzinfo=UTC)
 PAYLOAD = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -338,6 +342,25 @@ def an_incoming() -> tuple[views.Incoming, ...]:
     )
 
 
+def an_agreement() -> agreement.Agreement:
+    diary = DiaryView(
+        id=ScheduleId(an_id(70)), care_service_id=CareServiceId(an_id(71)), care_service="Dr Modèle",
+        service="general_practice",
+        modalities=(Modality.OFFICE,), organisation_id=OrganisationId(an_id(72)), location="Amiens",
+        zone="Europe/Paris", ownership=Ownership.MIRRORED, source="editor", sequence=3,
+        as_of=ago(90), paused=True, release_before_s=86_400, release_min=1080, quota_per_day=4,
+        freshness=Freshness.MARKED,
+    )  # fmt: skip
+    objection = Contest(id=an_id(73), reason=Objection.OTHER, acceptance=0.4, at=ago(60))
+    trusted = Trusted(
+        organisation_id=an_id(72), acceptance=0.36, newcomer=0.9, accepted=1, refused=20,
+        unanswered=0, displaced=2, as_of=ago(5), contests=[objection],
+    )  # fmt: skip
+    return agreement.Agreement(
+        diary=diary, typed=agreement.typed(diary), trusted=trusted, percent=36
+    )
+
+
 def pages(words: Words) -> dict[str, str]:
     """Render every page; shared by the tests and by who wants to look at them."""
     form = views.PublishForm()
@@ -401,6 +424,9 @@ def pages(words: Words) -> dict[str, str]:
             words,
             head=a_head("cabinet", role="clinic", tabs=("cabinet", "relais")),
             incoming=an_incoming(),
+            agreement=an_agreement(),
+            wrong={"quota": "quota_unreadable"},
+            done="",
             **week,
         ),
         "error": render.html("error.html", words, head=a_head(), code="case_missing"),

@@ -1,0 +1,55 @@
+"""A clinic says what it agrees to, that its doctor is away, and what it contests: by keyboard."""
+
+from collections.abc import Callable
+from typing import Any
+
+Desks = Callable[..., Any]
+Apis = Callable[[str], Any]
+
+
+def test_a_clinic_sets_its_consent_is_away_and_contests_by_keyboard(desk: Desks, api: Apis) -> None:
+    clinic = desk("clinic")
+    clinic.page.goto(clinic.base_url + "/cabinet")
+    clinic.page.wait_for_selector('#live-state[data-state="on"]')
+    schedule = clinic.page.input_value("#week-schedule")
+
+    def stored() -> Any:
+        found = api("clinic").send("GET", "/schedules?limit=200")["schedules"]
+        return next(one for one in found if one["id"] == schedule)
+
+    clinic.page.locator("#f-quota").focus()
+    clinic.press("ControlOrMeta+a")
+    clinic.write("lots")
+    clinic.press("Enter")
+    clinic.page.wait_for_selector("#e-quota")
+    clinic.page.locator("#f-quota").focus()
+    clinic.press("ControlOrMeta+a")
+    clinic.write("4")
+    clinic.press("Tab", "ControlOrMeta+a")
+    clinic.write("24")
+    clinic.press("Tab", "ControlOrMeta+a")
+    clinic.write("18h")
+    clinic.press("Enter")
+    clinic.page.wait_for_selector("#agreement .done:has-text('Accord enregistré')")
+    assert clinic.page.input_value("#f-clock") == "18:00"
+    found = stored()
+    agreed = (found["quota_per_day"], found["release_before_s"], found["release_min"])
+    assert agreed == (4, 86_400, 1080)
+
+    clinic.page.fill("#f-since", "2035-01-01")
+    clinic.page.locator("#f-since").press("Enter")
+    clinic.page.wait_for_selector("#agreement .done:has-text('0 créneaux retirés')")
+
+    assert clinic.page.locator("#trust h3 .num").text_content() == "90 %"
+    clinic.page.locator("#contest-form button").press("Enter")
+    clinic.page.wait_for_selector("#agreement .done:has-text('Contestation transmise')")
+    clinic.page.wait_for_selector("#trust:has-text('demande jamais reçue')")
+    organisation = found["organisation_id"]
+    shown = api("supervisor").send("GET", f"/organisations/{organisation}/trust")
+    assert [one["reason"] for one in shown["contests"]] == ["never_received"]
+
+    for name in ("#f-quota", "#f-hours", "#f-clock"):
+        clinic.page.fill(name, "")
+    clinic.page.locator("#f-clock").press("Enter")
+    clinic.page.wait_for_selector("#agreement .done:has-text('Accord enregistré')")
+    assert stored()["quota_per_day"] is None
