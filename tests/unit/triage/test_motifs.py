@@ -52,3 +52,8 @@ def test_every_floor_names_its_source() -> None:
     used = {cite for complaint in R.complaints() for cite in complaint.cites}
     assert used == sources
     assert all(complaint.cites for complaint in R.complaints())
+
+
+def test_the_complaint_to_assume_is_the_first_and_none_for_a_physician() -> None:
+    assert MOTIFS["M03.08"].complaint == "stroke"
+    assert MOTIFS["M07.00"].complaint is None

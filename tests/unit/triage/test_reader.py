@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triage import library, measures, persons, reader
+from triage.phrases import Phrasebook
 from triage.recogniser import shipped as recogniser
+from triage.words import vocabulary
 
 SHARED = Path(__file__).parents[4] / "shared" / "data" / "triage"
 R = reader.shipped()
@@ -359,3 +361,35 @@ def test_every_emergency_among_the_vignettes_is_found() -> None:
 
 def test_the_recogniser_of_the_reader_is_the_shipped_one() -> None:
     assert R.read("DT").recognition == recogniser().recognise("DT")
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [("GCS 15", "A"), ("GCS 14", "C"), ("GCS 10", "V"), ("GCS 6", "P"), ("GCS 3", "U")],
+)
+def test_a_glasgow_sum_is_told_as_a_letter_to_confirm(text: str, letter: str) -> None:
+    fact = next(fact for fact in R.read(text).facts if fact.input == "acvpu")
+    assert (fact.value, fact.kind) == (letter, "measure")
+
+
+def test_a_denied_reassurance_says_nothing() -> None:
+    assert "responds" not in {fact.input for fact in R.read("not alert and oriented").facts}
+
+
+def test_a_sign_that_dispatches_at_once_waits_for_a_human() -> None:
+    got = R.read("ne réagit plus")
+    assert next(fact for fact in got.facts if fact.input == "responds").vital
+    assert "responds" not in {finding.input for finding in got.alarming}
+    assert "altered_mental" in {finding.input for finding in got.alarming}
+
+
+def test_a_term_names_only_classes_of_the_vocabulary() -> None:
+    with pytest.raises(ValueError, match="names no class"):
+        Phrasebook(vocabulary(), [("owner", "NOSUCHCLASS pain")])
+
+
+def test_the_words_of_an_unordered_term_stand_close_together() -> None:
+    book = Phrasebook(vocabulary(), [("owner", "alpha beta gamma")])
+    assert book.hits(book.read("gamma one beta two alpha"))
+    assert not book.hits(book.read("alpha one two three beta four five six gamma"))
+    assert not book.hits(book.read("alpha. beta gamma"))
