@@ -22,7 +22,8 @@ _MOST_LETTERS: Final = MOST_WORDS * 20
 _TOKEN: Final = re.compile(r"[a-z]/[a-z]{1,2}(?![\w/])|[^\W_]+|[.,;:!?()\n+=|•-]", re.IGNORECASE)
 _CONTRACTIONS: Final = (("can't", "cannot"), ("won't", "will not"), ("n't", " not"))
 _SHORT_TEXT: Final = 3
-"""In a text of so few words an ambiguous abbreviation needs no capitals."""
+"""In a text of so few words an ambiguous abbreviation needs no capitals, unless it is also a
+word that stands in every text ("sa", "ce", "at")."""
 _PLAIN: Final = 6
 """A shorter beginning does not show that a word is spelled as meant."""
 _HARD: Final = frozenset(".;!?|•")
@@ -37,7 +38,7 @@ class VocabularyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         dotted: Short words whose full stop ends no sentence.
         abbreviations: What an abbreviation spells out to, in words of the vocabulary.
         capitals: The same for those that are also ordinary words: read only in capitals, or
-            in a text of at most three words.
+            in a text of at most three words (fillers: only when they are the whole text).
         idioms: Words that mean something else together: read as one word.
         classes: Words that say the same thing; terms name a class in capitals.
         known: Ordinary words that are never taken for a misspelling.
@@ -165,11 +166,12 @@ class Lexicon:
     def _spell_out(self, marks: list[Mark]) -> list[Mark]:
         """Spell abbreviations out; the ambiguous ones only where they are meant."""
         count = sum(not mark.is_mark for mark in marks)
-        shouting = count > _SHORT_TEXT and all(mark.capitals or mark.is_mark for mark in marks)
+        loud = all(mark.capitals or mark.is_mark for mark in marks)
         spelled: list[Mark] = []
         for mark in marks:
             full = self._file.abbreviations.get(mark.text)
-            meant = count <= _SHORT_TEXT or (mark.capitals and not shouting)
+            short = 1 if mark.text in self._fillers else _SHORT_TEXT
+            meant = count <= short or (mark.capitals and not loud)
             if full is None and meant:
                 full = self._file.capitals.get(mark.text)
             if full is None or mark.is_mark:
