@@ -26,6 +26,27 @@ FILES = [TRAP, Path(__file__).parent / "protocols_planted" / "every-kind.toml"] 
 ]
 CARDS = library.read_cards()
 PROTOCOLS = [decode(path.read_bytes(), CARDS) for path in FILES]
+LIGHT = b"weight_kg < 60"
+KINDS = FILES[1].read_bytes()
+VARIANTS = [
+    decode(
+        raw.replace(f'id = "{name}"'.encode(), f'id = "{name}-{level}"'.encode(), 1).replace(
+            b'default_acuity = "' + old, b'default_acuity = "' + level.encode(), 1
+        ),
+        CARDS,
+    )
+    for raw, name, old in (
+        (TRAP.read_bytes(), "chest-pain-trap", b"U5"),
+        (KINDS, "every-kind", b"U4"),
+        (
+            KINDS.replace(b"(age_y >= 10 or weight_kg > 30) and", b"weight_kg < 60 and"),
+            "every-kind",
+            b"U4",
+        ),
+    )
+    for level in ("U1", "U2", "U3")
+]
+"""The same files with other defaults, and one with another population."""
 OXIMETER = ObserverContext(observers=("caller",), devices=("oximeter",))
 CONTEXTS = (LAY_CALLER, PROFESSIONAL, OXIMETER)
 WHY: tuple[Unanswerable, ...] = ("caller_cannot_know", "not_obtainable_here", "refused")
@@ -116,6 +137,22 @@ def test_a_fully_answered_patient_gets_what_the_file_says(path: Path) -> None:
             assert got.assured == read.level
             assert {entry.rule for entry in got.trace.fired} == read.fired
             assert got.closed
+
+
+def test_defaults_hold_the_level_up_alike_while_populations_are_unknown() -> None:
+    draw = random.Random(5)
+    for turn in range(300):
+        chosen = draw.sample(VARIANTS, draw.randint(1, 3))
+        answers: dict[str, bool | float | str] = {}
+        for protocol in chosen:
+            calm = (0.5, 0.9, 1.0)[turn % 3]
+            row = Sampler(protocol, turn).row(answered=0.6, calm=calm)
+            answers |= veiled(row, protocol, draw).answers
+        given = findings(Row(answers=answers), draw)
+        observation = Observation(context=draw.choice(CONTEXTS))
+        assert engine.assess(chosen, given, observation) == oracle.assess(
+            chosen, given, observation
+        )
 
 
 def test_nothing_is_assessed_by_no_protocol() -> None:
