@@ -1,5 +1,6 @@
 """A clinic says what it agrees to, that its doctor is away, and what it contests: by keyboard."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,20 @@ Desks = Callable[..., Any]
 Apis = Callable[[str], Any]
 
 
+def until_loaded(api: Apis) -> None:
+    """Wait until the directory has been read: a clinic's page says so until then."""
+    operator = api("operator")
+    case_id = operator.open_case("mal de gorge depuis hier")
+    operator.qualify(case_id)
+    api("physician").decide(case_id, "U4")
+    found = api("physician").send("GET", f"/cases/{case_id}")["dispositions"]
+    end = time.monotonic() + 30
+    while api("physician").tried("POST", "/offers", {"disposition_id": found[0]["id"]}) == 503:
+        assert time.monotonic() < end
+
+
 def test_a_clinic_sets_its_consent_is_away_and_contests_by_keyboard(desk: Desks, api: Apis) -> None:
+    until_loaded(api)
     clinic = desk("clinic")
     clinic.page.goto(clinic.base_url + "/cabinet")
     clinic.page.wait_for_selector('#live-state[data-state="on"]')
