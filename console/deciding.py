@@ -7,9 +7,12 @@ from console.reader import Reader
 from directory import codes
 from kernel.actor import Actor, Role, may
 from triage.acuity import SCALE
+from triage.assessment import Assessment
 from triage.dispositions import Decide, SafetyNetSaid
 from triage.dossier import CaseView
+from triage.library import Library
 from triage.model import Disposition, Kind
+from triage.protocol import SafetyNet
 
 KINDS: Final[tuple[Kind, ...]] = ("ORIENT", "CONSEIL", "INTER", "PMT", "PASPLUS")
 _UNREGULATED: Final[tuple[Kind, ...]] = ("CONSEIL", "PASPLUS")
@@ -56,7 +59,7 @@ def proposal(file: CaseView, who: Reader) -> dict[str, Any]:
     if result is not None and result.needs and kind != "INTER":
         service = result.needs[0].service
     french = who.words.language == "fr"
-    nets = () if result is None else result.safety_net
+    said = () if result is None else nets(result, who.library)
     return {
         "proposed": proposed,
         "proposed_kind": kind,
@@ -70,9 +73,25 @@ def proposal(file: CaseView, who: Reader) -> dict[str, Any]:
                 key=lambda one: one.label,
             )
         ),
-        "safety": tuple(traced.told(one.worsening_signs, who.words) for one in nets[:1]),
-        "call_back": "" if not nets else traced.told(nets[0].call_back, who.words),
+        "safety": tuple(traced.told(one.worsening_signs, who.words) for one in said[:1]),
+        "call_back": "" if not said else traced.told(said[0].call_back, who.words),
     }
+
+
+def nets(result: Assessment, library: Library) -> tuple[SafetyNet, ...]:
+    """Give what is to be said before the patient is left, that of the complaint first.
+
+    Args:
+        result: What the engine says.
+        library: Its protocols.
+    """
+    found = (library.get(one.id) for one in result.protocols)
+    own = [
+        one.file.safety_net
+        for one in found
+        if one is not None and one.file.kind == "complaint" and not one.file.population.everyone
+    ]
+    return tuple(sorted(result.safety_net, key=lambda net: net not in own))
 
 
 def decision(one: Disposition, who: Reader, *, searchable: bool) -> views.Disposition:

@@ -13,6 +13,7 @@ from console import deciding, forms, places, views
 from console.reader import Reader
 from directory.snapshot import Snapshot
 from events import handoffs
+from events.model import Handoff
 from kernel import errors
 from kernel.actor import may
 from kernel.database import Tx
@@ -21,6 +22,7 @@ from routing.appointments import Book
 from routing.holds import PlaceHold
 from routing.model import Offer
 from routing.offers import AskOffers
+from routing.placements import Placements
 from routing.referrals import Send
 from routing.waiting import Enter
 from triage import dispositions, dossier
@@ -57,11 +59,7 @@ async def read(
     asked = asked or Asked()
     actor, words = who.edge.actor, who.words
     found = await placements.of_case(tx, actor, file.id)
-    handed = {}
-    for subject in places.subjects(found):
-        handoff = await handoffs.of_subject(tx, subject)
-        if handoff is not None:
-            handed[subject] = handoff
+    handed = await _handed(tx, found)
     placed = places.placed(found)
     open_ = [
         one
@@ -95,6 +93,12 @@ async def read(
         problem=asked.problem,
         **deciding.proposal(file, who),
     )
+
+
+async def _handed(tx: Tx, found: Placements) -> dict[UUID, Handoff]:
+    """Find the handoff of each place that was arranged."""
+    each = {one: await handoffs.of_subject(tx, one) for one in places.subjects(found)}
+    return {one: handoff for one, handoff in each.items() if handoff is not None}
 
 
 async def _answer(

@@ -17,6 +17,7 @@ from kernel import errors
 from kernel.actor import Role
 from kernel.edge import Edge
 from kernel.health import Health
+from triage.library import Library
 
 TABS: Final[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
     {
@@ -42,11 +43,13 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
         words: Language and clock.
         head: The top bar.
         edge: What use cases are called with.
+        library: Wording of questions, sources, safety nets.
     """
 
     words: Words
     head: Head
     edge: Edge
+    library: Library
 
     def fragment(self, template: str, push: str = "", /, **values: object) -> Response[str]:
         """Answer with a template in the reader's words.
@@ -64,6 +67,7 @@ async def provide(
     request: Request[Any, Any, Any],
     edge: NamedDependency[Edge],
     health: NamedDependency[Health],
+    library: NamedDependency[Library],
 ) -> Reader:
     """Gather what the templates need about the reader; the dependency `who` of every page.
 
@@ -71,6 +75,7 @@ async def provide(
         request: For cookies and the address, whose first part names the page.
         edge: Of the request.
         health: What is away.
+        library: The protocols of this process.
     """
     actor = edge.actor
     head = Head(
@@ -85,7 +90,7 @@ async def provide(
         back=request.url.path,
     )
     words = Words(language=render.language(request, actor.language))
-    return Reader(words=words, head=head, edge=edge)
+    return Reader(words=words, head=head, edge=edge, library=library)
 
 
 async def provide_known(request: Request[Any, Any, Any]) -> Snapshot | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import assessed, desk, forms, newcall, render, stream, views
+from console import assessed, deciding, desk, forms, newcall, render, stream, views
 from console.catalogue import Words
 from console.forms import Form
 from events.catalogue import AssessmentRecorded, AvailabilityPublished, Event
@@ -167,6 +167,16 @@ def test_an_assessment_says_level_question_reasons_and_sources(language: str) ->
     assert all(one.sources for one in shown.reasons)
     assert shown.draft
     assert not {one.input for one in shown.others} & {"age_y", "responds"}
+
+
+def test_what_is_said_before_leaving_is_the_complaint_s_own() -> None:
+    findings = (Finding(input="age_y", value=44.0), Finding(input="sex", value="M"))
+    result = assess(PROTOCOLS.choose("chest-pain", allow_draft=True), findings, Observation())
+    nets = deciding.nets(result, PROTOCOLS)
+    chest = PROTOCOLS.get("chest-pain-phone")
+    assert chest is not None
+    assert nets[0] == chest.file.safety_net
+    assert set(nets) == set(result.safety_net)
 
 
 def test_the_scale_shows_what_is_assured_and_what_is_still_possible() -> None:
