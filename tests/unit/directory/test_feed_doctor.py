@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
-from directory import feed_doctor
+from directory import feed_doctor, homonyms
 from directory.feed_doctor import Circumstances
 from directory.feed_rows import FeedContent, FeedDiary, FeedPeriod, FeedPlace
 from interop import smart_scheduling
@@ -199,3 +200,35 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.Invalid) as refused:
         smart_scheduling.read(tmp_path)
     assert refused.value.code == "feed_manifest_unreadable"
+
+
+def test_the_homonyms_of_france_are_those_of_the_real_communes() -> None:
+    known = homonyms.names("FR")
+    assert len(known) == 1441
+    assert {"saint-denis", "beaumont", "saint-aubin"} <= known
+    assert not {"amiens", "paris", "lyon"} & known
+    assert homonyms.names("US") == frozenset()
+    asked = msgspec.structs.replace(PARIS, homonyms=known)
+    for city, postcode, found in (
+        ("Saint-Denis", "", ["homonym_city"]),
+        ("SAINT-DENIS", "", ["homonym_city"]),
+        ("Saint-Denis", "93200", []),
+        ("Amiens", "", []),
+    ):
+        place = a_place(city=city, postcode=postcode)
+        assert codes(feed_doctor.examine(content(place=place), asked)) == found
+
+
+def test_content_that_stays_the_same_is_frozen_whatever_date_it_bears() -> None:
+    for hours, found in ((23, []), (25, ["frozen_feed"])):
+        since = NOW - timedelta(hours=hours)
+        asked = msgspec.structs.replace(PARIS, unchanged_since=since)
+        assert codes(feed_doctor.examine(content(a_period(9)), asked)) == found
+
+
+def test_a_period_that_is_full_is_told_apart_from_one_that_cannot_be() -> None:
+    examined = feed_doctor.examine(
+        content(a_period(9, key="a", free=False), a_period(10, key="b", capacity=0)), PARIS
+    )
+    assert examined.bookable == ()
+    assert [period.key for period in examined.full] == ["a", "b"]
