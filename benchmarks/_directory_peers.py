@@ -87,7 +87,8 @@ class Tree:
         wanted = 8 * count
         while True:
             wanted = min(wanted, len(self.services))
-            chords, rows = map(np.ravel, self.tree.query(point, k=wanted))
+            near, at = self.tree.query(point, k=wanted)
+            chords, rows = np.ravel(near), np.ravel(at)
             found = [
                 chord
                 for chord, row in zip(

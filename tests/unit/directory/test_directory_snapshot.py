@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from directory import consent, distance, eligibility, graph, somme
-from directory.model import CareServiceId, Intake, Modality, Need, ScheduleId
+from directory.model import (
+    CareServiceId,
+    Intake,
+    Modality,
+    Need,
+    Ownership,
+    ScheduleId,
+    SlotId,
+)
 from directory.seed import Seed
 from directory.snapshot import Diary, OpenSlot, Snapshot, freeze
 
@@ -292,3 +300,42 @@ def test_a_need_never_ends_before_it_begins() -> None:
 
 def test_without_widening_there_is_one_radius() -> None:
     assert distance.SearchRadius(default_m=5, step_m=0, maximum_m=9).radii() == (5,)
+
+
+def test_mirrored_schedules_follow_a_refresh() -> None:
+    seen = snapshot()
+    first = next(one for one in diaries() if one.schedule.id not in seen.mirrored("dental"))
+    owner = seen.service(first.schedule.care_service_id)
+    assert owner is not None
+    turned = msgspec.structs.replace(
+        first, schedule=msgspec.structs.replace(first.schedule, ownership=Ownership.MIRRORED)
+    )
+    newer = seen.refreshed(2, [turned])
+    assert first.schedule.id in newer.mirrored(owner.service)
+    back = newer.refreshed(3, [first])
+    assert back.mirrored(owner.service) == seen.mirrored(owner.service)
+    assert seen.mirrored("none") == frozenset()
+
+
+def test_an_organisation_finds_its_own_care_services() -> None:
+    seen = snapshot()
+    owner = seen.services[0].organisation_id
+    expected = [one for one in seen.services if one.organisation_id == owner]
+    assert list(seen.of_organisations([owner, UUID(int=1)])) == expected
+
+
+def test_a_schedule_that_joins_a_care_service_leaves_the_others_alone() -> None:
+    seen = snapshot()
+    diary = next(one for one in diaries() if len(one.slots) > 3)
+    other = msgspec.structs.replace(
+        diary,
+        schedule=msgspec.structs.replace(diary.schedule, id=ScheduleId(UUID(int=1))),
+        slots=tuple(
+            msgspec.structs.replace(
+                slot, schedule_id=ScheduleId(UUID(int=1)), id=SlotId(UUID(int=n))
+            )
+            for n, slot in enumerate(diary.slots[:2])
+        ),
+    )
+    owner = diary.schedule.care_service_id
+    assert seen.refreshed(2, [other]).diaries[owner] == (other, *seen.diaries[owner])
