@@ -303,3 +303,60 @@ async def test_a_search_that_cannot_be_read_says_which_part(client: Client) -> N
         refused = await client.get("/api/v1/search", params=query)
         assert refused.status_code == status, (query, refused.text)
         assert code is None or refused.json()["code"] == code
+
+
+async def test_a_consent_is_set_and_shown_and_others_are_refused(
+    client: Client, speaker: Speaker, world: Any
+) -> None:
+    consent = f"/api/v1/schedules/{world.schedule_id}/consent"
+    wanted = {"paused": False, "quota_per_day": 4, "release_before_s": 86_400, "release_min": 1080}
+    put = await client.put(consent, json=wanted)
+    assert (put.status_code, put.json()) == (200, wanted)
+    (seen,) = (await client.get("/api/v1/schedules")).json()["schedules"]
+    assert {name: seen[name] for name in wanted} == wanted
+    missing = await client.put(f"/api/v1/schedules/{uuid7()}/consent", json={})
+    assert (missing.status_code, missing.json()["code"]) == (404, "schedule_missing")
+    for bad in (
+        {"quota_per_day": -1},
+        {"release_min": 1440},
+        {"release_before_s": 10**9},
+        {"x": 1},
+    ):
+        assert (await client.put(consent, json=bad)).status_code == 400
+    for who in (world.stranger, world.operator):
+        speaker.actor = who
+        assert (await client.put(consent, json=wanted)).status_code == 403
+
+
+async def test_days_are_emptied_over_http(client: Client, world: Any) -> None:
+    await client.put(path(world), json=body(world, slot(world)))
+    day = world.tomorrow.date().isoformat()
+    away = {"since": day, "until": day}
+    done = await client.post(f"/api/v1/schedules/{world.schedule_id}/absences", json=away)
+    assert (done.status_code, done.json()) == (
+        200,
+        {"schedules": 1, "withdrawn": 1, "displaced": 0},
+    )
+    none = await client.post(f"/api/v1/roles/{uuid7()}/absences", json=away)
+    assert (none.status_code, none.json()["code"]) == (404, "schedule_missing")
+    far = {"since": "9999-12-31", "until": "9999-12-31"}
+    refused = await client.post(f"/api/v1/schedules/{world.schedule_id}/absences", json=far)
+    assert (refused.status_code, refused.json()["code"]) == (422, "absence_range")
+
+
+async def test_trust_is_shown_to_whom_it_concerns_and_contested_by_them(
+    client: Client, speaker: Speaker, world: Any
+) -> None:
+    figure = f"/api/v1/organisations/{world.organisation_id}/trust"
+    for who, status in ((world.clinic, 200), (world.operator, 200), (world.stranger, 403)):
+        speaker.actor = who
+        assert (await client.get(figure)).status_code == status
+    contest = {"reason": "technical_fault"}
+    speaker.actor = world.operator
+    assert (await client.post(f"{figure}/contests", json=contest)).status_code == 403
+    missing = await client.get(f"/api/v1/organisations/{uuid7()}/trust")
+    assert (missing.status_code, missing.json()["code"]) == (404, "organisation_missing")
+    speaker.actor = world.clinic
+    assert (await client.post(f"{figure}/contests", json={"reason": "?"})).status_code == 400
+    made = await client.post(f"{figure}/contests", json=contest)
+    assert (made.status_code, made.json()["contests"][0]["reason"]) == (201, "technical_fault")
