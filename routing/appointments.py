@@ -20,7 +20,7 @@ from kernel.database import Tx
 from kernel.inputs import Code, Text
 from routing import holds, progress, waiting
 from routing.model import Appointment, AppointmentState, AppointmentVerb, OfferKind, before
-from triage import cases, participants
+from triage import cases, dispositions, participants
 
 INSTRUCTIONS: Final = "routing.appointment.instructions"
 """What a sealed text is bound to, beside its row."""
@@ -64,6 +64,7 @@ async def book(tx: Tx, actor: Actor, command: Book, keys: KeyRing) -> Appointmen
 
     Raises:
         Missing: `hold_missing`.
+        Forbidden: `physician_only`: the case is open again since an OSNP decided it.
         Expired: `hold_expired`.
         Conflict: `slot_withdrawn` (with `next_best`), `hold_used`, `hold_released`,
             `disposition_placed`, `slot_taken`, `case_closed`.
@@ -72,6 +73,7 @@ async def book(tx: Tx, actor: Actor, command: Book, keys: KeyRing) -> Appointmen
     hold = await holds.get(tx, command.hold_id)
     patient = await cases.get(tx, actor, hold.case_id)
     progress.refuse_closed(patient)
+    await dispositions.carry_out(tx, actor, patient, hold.disposition_id)
     appointment_id = ids.uuid7()
     sealed = await _sealed(tx, keys, patient.key_id, appointment_id, command.instructions)
     key_id = None if sealed is None else patient.key_id

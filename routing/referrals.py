@@ -66,6 +66,7 @@ async def send(tx: Tx, actor: Actor, command: Send, keys: KeyRing) -> Referral:
 
     Raises:
         Missing: `care_service_missing`, or the disposition is unknown here.
+        Forbidden: `physician_only`: the case is open again since an OSNP decided it.
         Conflict: `referral_running`: the same receiver is being asked already;
             `case_closed`.
     """
@@ -73,6 +74,7 @@ async def send(tx: Tx, actor: Actor, command: Send, keys: KeyRing) -> Referral:
     wanted = await dispositions.get(tx, actor, command.disposition_id)
     patient = await cases.get(tx, actor, wanted.case_id)
     progress.refuse_closed(patient)
+    await dispositions.carry_out(tx, actor, patient, wanted.id)
     referral_id = ids.uuid7()
     sealed: bytes | None = None
     if command.instructions:

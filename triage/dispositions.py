@@ -9,7 +9,7 @@ import msgspec
 
 from events import catalogue, outbox
 from kernel import audit, errors, ids
-from kernel.actor import Actor, require
+from kernel.actor import Actor, Role, require
 from kernel.crypto import DataKey, KeyRing, seal, unseal
 from kernel.database import Tx
 from kernel.inputs import Code, Text, UtcTime, utc
@@ -222,6 +222,28 @@ async def get(tx: Tx, actor: Actor, disposition_id: UUID) -> Disposition:
         code = "disposition_missing"
         raise errors.Missing(code, "No such disposition.", role=actor.role.value)
     return _disposition(row)
+
+
+async def carry_out(tx: Tx, actor: Actor, case: Case, disposition_id: UUID) -> None:
+    """Let a decision be carried out: an open case is booked by a physician, or on one's word.
+
+    Args:
+        tx: The transaction.
+        actor: Who books or sends.
+        case: The case as it stands.
+        disposition_id: What was decided.
+
+    Raises:
+        Forbidden: `physician_only`: answers since then opened a case that an OSNP decided.
+        Missing: `disposition_missing`.
+    """
+    if entitlement.booking_refusal(actor.role, case, by_physician=False) is None:
+        return
+    decided = await get(tx, actor, disposition_id)
+    by_physician = decided.decided_role == Role.PHYSICIAN.value
+    refusal = entitlement.booking_refusal(actor.role, case, by_physician=by_physician)
+    if refusal is not None:
+        raise qualification.refused(refusal)
 
 
 async def of_case(tx: Tx, case_id: UUID, key: DataKey) -> tuple[Disposition, ...]:

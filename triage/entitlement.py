@@ -203,6 +203,19 @@ def closing_refusal(role: Role, case: Case, *, by_physician: bool) -> Refusal | 
     return "physician_only" if _needs_physician(case) or not _unregulated(case) else None
 
 
+def booking_refusal(role: Role, case: Case, *, by_physician: bool) -> Refusal | None:
+    """Check who books or sends for a case that is open again since somebody else decided it.
+
+    Args:
+        role: Of the one who books.
+        case: With its levels in force.
+        by_physician: A physician decided what is carried out.
+    """
+    if by_physician or role in {Role.PHYSICIAN, Role.SYSTEM}:
+        return None
+    return "physician_only" if _needs_physician(case) else None
+
+
 def priority_refusal(
     role: Role, case: Case, priority: Priority, *, has_reason: bool
 ) -> Refusal | None:

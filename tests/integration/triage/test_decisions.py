@@ -294,3 +294,28 @@ async def test_dispositions_and_assessments_are_never_changed(centre: Centre, ad
     for forbidden in ("delete from triage.disposition", "delete from triage.assessment"):
         with pytest.raises(asyncpg.RestrictViolationError):
             await admin.execute(forbidden)
+
+
+async def test_a_case_open_again_is_carried_out_by_a_physician_or_on_ones_word(
+    centre: Centre,
+) -> None:
+    case = await calm(centre)
+    told = await centre.decide(case, centre.osnp, kind="ORIENT", service="general_practice")
+    word = await centre.decide(case, kind="ORIENT", service="general_practice")
+
+    async def carry_out(actor: Actor, decided: Disposition) -> None:
+        now = await centre.case(case)
+        await centre.database.run(
+            actor, lambda tx: dispositions.carry_out(tx, actor, now, decided.id)
+        )
+
+    await carry_out(centre.operator, told)
+    await centre.admin.execute(
+        "update triage.case_file set interval_closed = false, acuity_worst = 'U1' where id = $1",
+        case.id,
+    )
+    with pytest.raises(errors.Forbidden) as refused:
+        await carry_out(centre.operator, told)
+    assert refused.value.code == "physician_only"
+    await carry_out(centre.physician, told)
+    await carry_out(centre.operator, word)
