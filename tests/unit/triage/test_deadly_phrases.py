@@ -59,6 +59,20 @@ def said(text: str) -> dict[str, object]:
         ("bebe 2 mois 39 de fievre", "baby-unwell"),
         ("café bouillant renversé sur lui", "burn"),
         ("anesthésie en selle", "back-pain"),
+        ("mal de gorge peut pas avaler salive", "respiratory-distress"),
+        ("jamais eu mal comme ca a la tete", "thunderclap-headache"),
+        ("n'a pas uriné depuis 24h", "urinary-retention"),
+        ("a mangé des cacahuetes et gonfle", "anaphylaxis"),
+        ("piqué par abeille allergique", "anaphylaxis"),
+        ("ma femme veut se jeter par la fenetre", "suicidal"),
+        ("il a les yeux blancs et tremble", "seizure"),
+        ("bébé tout bleu", "respiratory-distress"),
+        ("struggling to breathe", "respiratory-distress"),
+        ("ne sent plus ses jambes", "stroke"),
+        ("ne tient plus sa tete bébé", "baby-unwell"),
+        ("bebe bouge plus", "altered-consciousness"),
+        ("bebe ne bouge plus dans le ventre", "pregnancy"),
+        ("enfant avalé aimant", "poisoning"),
     ],
 )
 def test_what_kills_is_not_missed(text: str, code: str) -> None:
@@ -73,6 +87,9 @@ def test_what_kills_is_not_missed(text: str, code: str) -> None:
         ("chute ce matin", "foreign-body"),
         ("decede ce matin", "foreign-body"),
         ("had a stroke, stubbed toe", "major-trauma"),
+        ("bebe tombé sur la tete", "labour"),
+        ("dextro HI", "agitation"),
+        ("il respire plus facilement maintenant", "cardiac-arrest"),
     ],
 )
 def test_everyday_words_are_no_complaint(text: str, wrong: str) -> None:
@@ -102,6 +119,18 @@ def test_nothing_is_entered_that_nobody_said(text: str, wrong: str) -> None:
 )
 def test_not_conscious_is_never_read_as_responding(text: str) -> None:
     assert said(text).get("responds") is False
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        ("mal de gorge peut pas avaler salive", "cannot_swallow_saliva"),
+        ("n'avale plus sa salive", "cannot_swallow_saliva"),
+        ("n'a pas uriné depuis 24h", "little_urine"),
+    ],
+)
+def test_a_denial_that_is_the_sign_is_no_denial(text: str, sign: str) -> None:
+    assert said(text).get(sign) is not False
 
 
 @pytest.mark.parametrize("text", ["aménorrhée 8 SA", "enceinte 32 SA", "32 sa contractions"])
