@@ -47,6 +47,14 @@ VARIANTS = [
     for level in ("U1", "U2", "U3")
 ]
 """The same files with other defaults, and one with another population."""
+GENERAL = decode(
+    TRAP.read_bytes()
+    .replace(b'id = "chest-pain-trap"', b'id = "general-trap"', 1)
+    .replace(b'kind = "complaint"', b'kind = "general"', 1)
+    .replace(b'complaints = ["chest-pain"]\ndefault_acuity = "U5"\n', b"", 1)
+    .replace(b'"age_y >= 16 and not pregnant"', b'"age_y >= 0"', 1)
+)
+"""Fits whoever has an age."""
 OXIMETER = ObserverContext(observers=("caller",), devices=("oximeter",))
 CONTEXTS = (LAY_CALLER, PROFESSIONAL, OXIMETER)
 WHY: tuple[Unanswerable, ...] = ("caller_cannot_know", "not_obtainable_here", "refused")
@@ -142,12 +150,18 @@ def test_a_fully_answered_patient_gets_what_the_file_says(path: Path) -> None:
 def test_defaults_hold_the_level_up_alike_while_populations_are_unknown() -> None:
     draw = random.Random(5)
     for turn in range(300):
-        chosen = draw.sample(VARIANTS, draw.randint(1, 3))
+        chosen = draw.sample([*VARIANTS, GENERAL], draw.randint(1, 3))
+        chosen += [GENERAL] if turn % 2 and GENERAL not in chosen else []
         answers: dict[str, bool | float | str] = {}
         for protocol in chosen:
             calm = (0.5, 0.9, 1.0)[turn % 3]
             row = Sampler(protocol, turn).row(answered=0.6, calm=calm)
             answers |= veiled(row, protocol, draw).answers
+        if turn % 4 == 1:
+            answers |= {"age_y": 40.0, "weight_kg": 90.0, "responds": True, "spo2": 97.0}
+        if turn % 4 == 3:  # only the weight is missing
+            answers |= {"age_y": 40.0, "pregnant": False, "responds": True, "spo2": 97.0}
+            answers.pop("weight_kg", None)
         given = findings(Row(answers=answers), draw)
         observation = Observation(context=draw.choice(CONTEXTS))
         assert engine.assess(chosen, given, observation) == oracle.assess(
