@@ -11,7 +11,7 @@ import msgspec
 from directory.feed_rows import BrokenRow, FeedContent, FeedDiary, FeedPeriod, FeedPlace
 from directory.model import Modality, Visibility
 from interop import delimited
-from interop.smart_scheduling import LONGEST_KEY, MOST_BROKEN, MOST_ROWS
+from interop.smart_scheduling import LONGEST_KEY, MOST_BROKEN, MOST_ROWS, time_fault
 from kernel import errors
 
 NEEDED: Final = (
@@ -132,8 +132,8 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise _Refused("time_unreadable") from error
-    if moment.tzinfo is None:
-        raise _Refused("time_without_offset")
+    if reason := time_fault(moment):
+        raise _Refused(reason)
     return moment
 
 

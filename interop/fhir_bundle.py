@@ -24,7 +24,7 @@ from directory.feed_rows import (
 )
 from directory.identifiers import System
 from directory.model import Modality, Visibility
-from interop.smart_scheduling import LONGEST_KEY
+from interop.smart_scheduling import LONGEST_KEY, time_fault
 from kernel import errors
 
 LARGEST: Final = 64 << 20
@@ -185,12 +185,12 @@ def read(path: Path) -> FeedContent:
         bundle = msgspec.json.decode(path.read_bytes(), type=_Bundle)
     except OSError as error:
         raise errors.Unavailable("feed_away", "There is no such file.", 60) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.Invalid("feed_bundle_unreadable", "That is no FHIR bundle.") from error
     found = _Found(path.name, bundle)
     made = bundle.timestamp
     return FeedContent(
-        as_of=made if made is not None and made.tzinfo is not None else None,
+        as_of=None if made is None or time_fault(made) else made,
         places=tuple(found.places.values()),
         diaries=tuple(found.diaries.values()),
         periods=tuple(found.periods),
@@ -227,6 +227,9 @@ class _Found:
                 continue
             except (msgspec.DecodeError, UnicodeDecodeError):
                 self._refuse(line, "not_json")
+                continue
+            except RecursionError:
+                self._refuse(line, "nested_too_deep")
                 continue
             if not 0 < len(one.id) <= LONGEST_KEY or "\x00" in one.id:
                 self._refuse(line, "key_unusable")
@@ -272,8 +275,8 @@ class _Found:
         schedule = self._named(one.schedule.reference, _Schedule)
         if schedule is None:
             self._refuse(line, "no_schedule")
-        elif one.start.tzinfo is None or one.end.tzinfo is None:
-            self._refuse(line, "time_without_offset")
+        elif reason := time_fault(one.start, one.end):
+            self._refuse(line, reason)
         elif (diary := self._diary(line, schedule, one)) is None:
             self._refuse(line, "no_location")
         else:
@@ -339,7 +342,7 @@ class _Found:
 def _contained(raw: msgspec.Raw) -> _Location | None:
     try:
         found = _READ.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return found if isinstance(found, _Location) else None
 

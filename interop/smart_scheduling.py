@@ -19,6 +19,8 @@ LONGEST_LINE: Final = 1 << 20
 """Bytes of one resource; a longer line is skipped unread."""
 LONGEST_KEY: Final = 200
 """Characters of an identifier; FHIR itself allows 64."""
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2200
 MOST_ROWS: Final = 2_000_000
 """Rows of one feed: repeated ids are found only when all of them are looked at together."""
 LARGEST_MANIFEST: Final = 16 << 20
@@ -174,8 +176,8 @@ class _Gathered(msgspec.Struct):
         diary = _id_of(one.schedule, "Schedule")
         if diary is None:
             return "no_schedule"
-        if one.start.tzinfo is None or one.end.tzinfo is None:
-            return "time_without_offset"
+        if reason := time_fault(one.start, one.end):
+            return reason
         self.periods.append(_period(one, diary, file, number))
         return ""
 
@@ -191,6 +193,19 @@ def _resource(raw: bytes) -> _Location | _Schedule | _Slot | str:
         return "not_a_resource"
     except msgspec.DecodeError:
         return "not_json"
+    except RecursionError:
+        return "nested_too_deep"
+
+
+def time_fault(*moments: datetime) -> str:
+    """Give the reason why times of a row cannot be used; empty when they can.
+
+    Years at the ends of the calendar cannot be shown in every zone.
+    """
+    if any(moment.tzinfo is None for moment in moments):
+        return "time_without_offset"
+    sane = all(FIRST_YEAR <= moment.year <= LAST_YEAR for moment in moments)
+    return "" if sane else "time_out_of_range"
 
 
 def _id_of(given: _Reference, kind: str) -> str | None:
@@ -264,15 +279,15 @@ def manifest(path: Path) -> Manifest:
     """Read the manifest of a feed.
 
     Raises:
-        Invalid: `feed_manifest_unreadable`: not what the specification says, or without an offset.
+        Invalid: `feed_manifest_unreadable`: not what the specification says, or without a usable time.
     """
     code = "feed_manifest_unreadable"
     if path.stat().st_size > LARGEST_MANIFEST:
         raise errors.Invalid(code, "The manifest is too long.")
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.Invalid(code, "The manifest is not what the specification says.") from error
-    if found.transaction_time.tzinfo is None:
-        raise errors.Invalid(code, "The manifest has a time without an offset.")
+    if time_fault(found.transaction_time):
+        raise errors.Invalid(code, "The manifest has a time that cannot be used.")
     return found

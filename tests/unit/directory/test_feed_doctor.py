@@ -232,3 +232,36 @@ def test_a_period_that_is_full_is_told_apart_from_one_that_cannot_be() -> None:
     )
     assert examined.bookable == ()
     assert [period.key for period in examined.full] == ["a", "b"]
+
+
+def test_rows_at_the_edge_of_what_can_be_read_are_left_out(tmp_path: Path) -> None:
+    def slot(start: str, end: str) -> bytes:
+        return (
+            b'{"resourceType":"Slot","id":"1","schedule":{"reference":"Schedule/1"},'
+            b'"status":"free","start":"%s","end":"%s"}' % (start.encode(), end.encode())
+        )
+
+    (tmp_path / "bulk-publish.json").write_text(MANIFEST)
+    deep = b"[" * 100_000 + b"]" * 100_000
+    rows = [
+        slot("9999-12-31T23:59:59-05:00", "9999-12-31T23:59:59-06:00"),
+        slot("0001-01-01T00:00:00+05:00", "0001-01-01T00:01:00+05:00"),
+        PLACE[:-1] + b',"x":' + deep + b"}",
+        b'{"resourceType":"Location","id":"a\\udc00b"}',
+        b'{"resourceType":"Location","id":"a\\u0000b"}',
+        b'{"resourceType":"Location","id":"n","position":{"latitude":1e999}}',
+        b'{"resourceType":"Location","id":"' + b"x" * 201 + b'"}',
+        slot("2026-03-03T09:00:00Z", "2026-03-03T09:15:00Z"),
+    ]
+    (tmp_path / "rows.ndjson").write_bytes(b"\n".join(rows))
+    read = smart_scheduling.read(tmp_path)
+    assert [(row.line, row.reason) for row in read.broken] == [
+        (1, "time_out_of_range"),
+        (2, "time_out_of_range"),
+        (3, "nested_too_deep"),
+        (4, "not_json"),
+        (5, "key_unusable"),
+        (6, "not_a_resource"),
+        (7, "key_unusable"),
+    ]
+    assert len(read.periods) == 1
