@@ -279,7 +279,7 @@ def manifest(path: Path) -> Manifest:
     """Read the manifest of a feed.
 
     Raises:
-        Invalid: `feed_manifest_unreadable`: not what the specification says, or without a usable time.
+        Invalid: `feed_manifest_unreadable`: not what the specification says, or its time is none.
     """
     code = "feed_manifest_unreadable"
     if path.stat().st_size > LARGEST_MANIFEST:
