@@ -201,6 +201,9 @@ def test_constants_fold_and_equal_gates_are_one() -> None:
     assert circuit.at_least([(x, 1)], 0) == TRUE
     assert circuit.at_least([(x, 1), (y, -1)], 2) == FALSE
     assert circuit.at_least([(x, 1), (y, 1)], 1) == circuit.at_least([(y, 1), (x, 1)], 1)
+    assert not circuit.holds(x, {})
+    assert circuit.holds(-x, {})
+    assert circuit.holds(TRUE, {})
     assert circuit.solve(FALSE, seconds=1).verdict == "impossible"
     assert circuit.solve(TRUE, seconds=1).verdict == "possible"
     assert circuit.same(x, x) == TRUE
