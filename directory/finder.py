@@ -44,6 +44,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
         radii: Great-circle metres, growing; empty = the need's own radius, or none.
         seed: Draws the lot between equals.
         audience: On whose behalf.
+        first: Nearest rows looked at first; each further part is four times as long.
     """
 
     limit: int = 20
@@ -53,6 +54,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     radii: tuple[int, ...] = ()
     seed: int = 0
     audience: consent.Audience = consent.Audience.CENTRE
+    first: int = 128
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,9 +201,9 @@ class _Outward:
 
     def go(self, capability: Capability) -> None:
         """Go outward until there is enough or nobody is left."""
-        for rows, metres in nearness.ranked(
-            self._snapshot, capability, self._need, self._wish.seed, self._widest
-        ):
+        far = nearness.Far(self._widest, self._worth_far)
+        order = nearness.Order(self._wish.seed, self._wish.first, far)
+        for rows, metres in nearness.ranked(self._snapshot, capability, self._need, order):
             ways, first, ends = self._screened(rows, metres)
             self.examined += len(rows)
             straight = [None] * len(rows) if metres is None else metres.tolist()
@@ -235,6 +237,16 @@ class _Outward:
         first[diaries], ends[diaries] = self._snapshot.diaries.spans(rows[diaries], start, last)
         ways[diaries[(ends[diaries] <= first[diaries]) & (first[diaries] >= 0)]] = 0
         return ways, first, ends
+
+    def _worth_far(self, rows: Indices) -> Indices:
+        """Give the rows beyond the widest radius that may fit; all while refusals are wanted."""
+        if self._refused < self._wish.refused_limit:
+            return rows
+        screen, need = self._snapshot.screen, self._need
+        rows = rows[screen.roams(need, rows, self._widest or 0)]
+        rows = rows[screen.admits(need, rows)]
+        first, ends = self._snapshot.diaries.spans(rows, *self._window)
+        return rows[(first < ends) | (first < 0) | screen.referral[rows]]
 
     def _worth(self, ways: Bits) -> Iterator[int]:
         """Give the places of rows worth a look: none that is refused once enough are known."""

@@ -17,11 +17,7 @@ from directory.model import (
     CareService,
     Location,
     OpeningHours,
-    Organisation,
-    OrganisationKind,
     Ownership,
-    ReferralLink,
-    Role,
     Schedule,
 )
 from directory.rows import Rows
@@ -48,11 +44,8 @@ class _Raw(msgspec.Struct, frozen=True):
     """Records as fetched; turned into rows off the event loop."""
 
     position: int
-    organisations: Sequence[asyncpg.Record]
     locations: Sequence[asyncpg.Record]
-    roles: Sequence[asyncpg.Record]
     services: Sequence[asyncpg.Record]
-    links: Sequence[asyncpg.Record]
     schedules: Sequence[asyncpg.Record]
     slots: bytes
 
@@ -67,15 +60,13 @@ async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
     Returns:
         A snapshot whose version is a feed position that it includes.
     """
-    await tx.execute("set local statement_timeout = '120s'")
+    # A million seats are joined in memory: a spilled sort takes several times as long.
+    await tx.execute("set local statement_timeout = '120s'; set local work_mem = '256MB'")
     raw = _Raw(
         # First: what is committed later than this position may be in the rows, never the reverse.
         await feed.head(tx),
-        await tx.fetch(SELECT_ORGANISATIONS),
         await tx.fetch(SELECT_LOCATIONS),
-        await tx.fetch(SELECT_ROLES),
         await tx.fetch(SELECT_SERVICES),
-        await tx.fetch(SELECT_LINKS),
         await tx.fetch(SELECT_SCHEDULES, None),
         await open_slots.copied(tx, None),
     )
@@ -202,17 +193,11 @@ class Keeper:
 
 def _freeze(raw: _Raw, travel: distance.TravelModel | None) -> Snapshot:
     rows = Rows(
-        organisations=tuple(
-            Organisation(**{**row, "kind": OrganisationKind(row["kind"])})
-            for row in raw.organisations
-        ),
         locations=tuple(
             Location(**{**row, "accessibility": frozenset(row["accessibility"])})
             for row in raw.locations
         ),
-        roles=tuple(Role(**row) for row in raw.roles),
         care_services=tuple(map(_service, raw.services)),
-        links=tuple(ReferralLink(**row) for row in raw.links),
     )
     schedules = _schedules(raw.schedules)
     slots = open_slots.pasted(raw.slots, schedules)
@@ -240,18 +225,10 @@ SELECT_TERRITORIES: Final = """
 select array_agg(distinct territory_id) from directory.location
 """
 
-SELECT_ORGANISATIONS: Final = """
-select id, name, kind, parent_id, finess, siret from directory.organisation
-"""
-
 SELECT_LOCATIONS: Final = """
 select id, organisation_id, territory_id, name, lon, lat, zone, commune, postcode, department,
     accessibility
 from directory.location
-"""
-
-SELECT_ROLES: Final = """
-select id, practitioner_id, organisation_id, location_id, service from directory.role
 """
 
 SELECT_SERVICES: Final = """
@@ -262,10 +239,6 @@ select id, organisation_id, location_id, role_id, name, service, skills, modalit
             'closes_min', h.closes_min) order by h.weekday, h.opens_min), '[]')::text
         from directory.opening h where h.care_service_id = c.id) as openings
 from directory.care_service c
-"""
-
-SELECT_LINKS: Final = """
-select source_id, target_id from directory.referral_link
 """
 
 SELECT_SCHEDULES: Final = """

@@ -164,6 +164,7 @@ wishes = st.builds(
     radii=st.sampled_from([(), (100, 6_000), (6_000, 12_000, 30_000), (5_000,)]),
     seed=st.integers(0, 2**62),
     audience=st.sampled_from([consent.Audience.CENTRE, consent.Audience.PUBLIC]),
+    first=st.sampled_from([1, 3, 128]),
 )
 
 
