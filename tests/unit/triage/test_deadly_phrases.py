@@ -59,6 +59,8 @@ def said(text: str) -> dict[str, object]:
         ("bebe 2 mois 39 de fievre", "baby-unwell"),
         ("café bouillant renversé sur lui", "burn"),
         ("anesthésie en selle", "back-pain"),
+        ("renversé eau chaude sur la jambe", "burn"),
+        ("ma fille est bleue", "respiratory-distress"),
         ("mal de gorge peut pas avaler salive", "respiratory-distress"),
         ("jamais eu mal comme ca a la tete", "thunderclap-headache"),
         ("n'a pas uriné depuis 24h", "urinary-retention"),
