@@ -41,9 +41,10 @@ Text = Annotated[str | None, QueryParameter(min_length=1, max_length=200)]
 Codes = Annotated[list[Code] | None, QueryParameter(max_items=20)]
 Count = Annotated[int, QueryParameter(ge=1, le=50)]
 Hours = Annotated[float | None, QueryParameter(ge=0, le=24 * 92)]
-Months = Annotated[int | None, QueryParameter(ge=0, le=150 * 12)]
+# `gt=-1`: a minimum of 0 is left out of the description.
+Months = Annotated[int | None, QueryParameter(gt=-1, le=150 * 12)]
 Metres = Annotated[int | None, QueryParameter(ge=1, le=500_000)]
-Lot = Annotated[int | None, QueryParameter(ge=0, lt=2**_SEED_BITS)]
+Lot = Annotated[int | None, QueryParameter(gt=-1, lt=2**_SEED_BITS)]
 
 
 class FoundSlot(msgspec.Struct, frozen=True, kw_only=True):
