@@ -60,8 +60,11 @@ async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
     Returns:
         A snapshot whose version is a feed position that it includes.
     """
-    # A million seats are joined in memory: a spilled sort takes several times as long.
-    await tx.execute("set local statement_timeout = '120s'; set local work_mem = '256MB'")
+    # A million seats are joined in memory of the process: shared memory may be scarce.
+    await tx.execute(
+        "set local statement_timeout = '120s'; set local work_mem = '128MB';"
+        " set local max_parallel_workers_per_gather = 0"
+    )
     raw = _Raw(
         # First: what is committed later than this position may be in the rows, never the reverse.
         await feed.head(tx),
