@@ -344,7 +344,8 @@ def an_incoming() -> tuple[views.Incoming, ...]:
 
 def an_agreement() -> agreement.Agreement:
     diary = DiaryView(
-        id=ScheduleId(an_id(70)), care_service_id=CareServiceId(an_id(71)), care_service="Dr Modèle",
+        id=ScheduleId(an_id(70)), care_service_id=CareServiceId(an_id(71)),
+        care_service="Dr Modèle",
         service="general_practice",
         modalities=(Modality.OFFICE,), organisation_id=OrganisationId(an_id(72)), location="Amiens",
         zone="Europe/Paris", ownership=Ownership.MIRRORED, source="editor", sequence=3,

@@ -93,7 +93,7 @@ def test_the_worst_body_costs_little(body: bytes) -> None:
     began = time.process_time()
     with contextlib.suppress(errors.Malformed):
         bodies.check_json(body)
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("query", [b"a=%00", b"a=%1b", b"a=\x7f"], ids=["nul", "esc", "del"])
