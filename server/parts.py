@@ -6,6 +6,7 @@ the table is printed in any case, and last a line that counts all tests.
 
 import argparse
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -101,7 +102,7 @@ def run_suite(name: str, options: Options) -> bool:
     command += [word for word in options.extra if word not in chosen]
     command += ["--durations=5", f"--junitxml={REPORTS / name}.xml"]
     if options.nightly:
-        command += ["-m", "not benchmark"]
+        command += ["-m", "not benchmark", f"--hypothesis-seed={secrets.randbelow(2**32)}"]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     sys.stdout.flush()
     done = subprocess.run(command, cwd=ROOT, env=env, check=False)
