@@ -295,7 +295,8 @@ def test_a_refreshed_snapshot_answers_as_one_that_is_built_anew(
     assert refreshed.diaries.count() == anew.diaries.count()
     assert refreshed.mirrored("dental") == anew.mirrored("dental")
     one, other = (finder.find(each, need, NOW, wish) for each in (anew, refreshed))
-    assert one == msgspec.structs.replace(other, version=1)
+    # How many were looked at is effort, not answer: an overlay is screened less sharply.
+    assert one == msgspec.structs.replace(other, version=1, examined=one.examined)
 
 
 def test_many_equals_are_drawn_by_the_seed_and_never_by_name() -> None:
