@@ -92,8 +92,9 @@ async def _live(stack: Stack) -> list[str]:
         for login in ("operator", "physician", "receiver")
     )
     opened: list[str] = []
-    for complaint, age, sex, place, answers in _CALLS:
-        call = await operator.post("/api/v1/calls", {"caller": {"phone": "+33639980612"}}, dict)
+    for number, (complaint, age, sex, place, answers) in enumerate(_CALLS):
+        caller = {"caller": {"phone": f"+3363998{612 + number:04d}"}}
+        call = await operator.post("/api/v1/calls", caller, dict)
         body = {
             "call_id": call["id"],
             "complaint_text": complaint,
