@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -31,6 +33,7 @@ from kernel import actor as actors
 from kernel.actor import Actor, Role
 from kernel.database import Database
 from kernel.ids import uuid7
+from tests.integration.directory.feeds import Small
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,3 +167,8 @@ async def app(database_dsn: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]
     pool = await asyncpg.create_pool(database_dsn, min_size=0, max_size=20, init=take_role)
     yield pool
     await pool.close()
+
+
+@pytest_asyncio.fixture
+async def small(tmp_path: Path, admin: Any) -> AsyncIterator[Small]:
+    yield Small(tmp_path, await admin.fetchval("select kernel.regul_now()"))

@@ -3,139 +3,26 @@
 import asyncio
 import http.server
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
-import pytest_asyncio
 
-from directory import feed_intake, feed_letter, feed_store
-from directory.feed_store import Feed
+from directory import feed_intake, feed_letter
 from kernel import actor as actors
 from kernel import errors
 from kernel.database import Database
 from kernel.ids import uuid7
-from server import feed_runs, feed_sources
+from server import feed_sources
+from tests.integration.directory.feeds import Small, again, at, mirrored, register, state
 
 CAPTURE = Path("../shared/data/smart-scheduling-links/rite-aid-nj-2023-03-24")
 CAPTURED = datetime(2023, 3, 24, 20, 30, tzinfo=UTC)
 here = pytest.mark.skipif(not CAPTURE.is_dir(), reason="LOUD: the recorded feed is absent")
 CLAIM = "select directory.directory_claim($1, $2, interval '5 min')"
-
-
-async def at(admin: Any, moment: datetime) -> None:
-    await admin.execute(
-        "create or replace function kernel.regul_now() returns timestamptz language sql volatile"
-        f" as $$ select '{moment.isoformat()}'::timestamptz $$"
-    )
-
-
-async def register(system: Database, world: Any, address: Path | str, **values: Any) -> Feed:
-    fields = {
-        "kind": "smart", "publisher": "rite-aid", "zone": "America/New_York", "country": "US",
-        "codes": {"57": "nursing"}, "organisation_id": world.organisation_id, **values,
-    }  # fmt: skip
-    feed = Feed(id=uuid7(), address=str(address), territory_id=world.territory_id, **fields)
-    async with system.transaction(actors.system()) as tx:
-        await feed_intake.register(tx, actors.system(), feed)
-    return feed
-
-
-async def again(system: Database, feed: Feed) -> feed_sources.Outcome:
-    async with system.transaction(actors.system()) as tx:
-        (known,) = await feed_store.feeds(tx, feed.id)
-    return await feed_runs.run(system, known, loopback=True)
-
-
-async def state(admin: Any) -> tuple[int, ...]:
-    """Count what a run may write."""
-    row = await admin.fetchrow(
-        "select (select count(*) from directory.slot where withdrawn_at is null) as slots,"
-        " (select count(*) from directory.slot) as ever,"
-        " (select count(*) from directory.publication) as publications,"
-        " (select count(*) from events.outbox) as events,"
-        " (select count(*) from directory.feed_run) as runs,"
-        " (select count(*) from directory.feed_fault) as faults,"
-        " (select count(*) from directory.feed_alias) as aliases,"
-        " (select count(*) from kernel.audit) as audits"
-    )
-    return tuple(row.values())
-
-
-class Small:
-    """A feed of our own in a folder, rewritten at will."""
-
-    def __init__(self, folder: Path, now: datetime) -> None:
-        self.folder, self.now = folder, now
-        self.made = now
-        self.places = 12
-        self.hours: Sequence[int] = range(9, 13)
-        self.busy: set[tuple[int, int]] = set()
-        self.gone: set[tuple[int, int]] = set()
-        self.left: int | None = None
-        self.extra: list[str] = []
-
-    def write(self) -> Path:
-        day = (self.now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-        rows: list[Any] = []
-        for n in range(self.places):
-            rows += [
-                {
-                    "resourceType": "Location", "id": f"L{n}", "name": f"Place {n}",
-                    "address": {"city": "Amiens", "postalCode": "80000"},
-                    "position": {"longitude": 2.3, "latitude": 49.9},
-                },
-                {
-                    "resourceType": "Schedule", "id": f"S{n}",
-                    "actor": [{"reference": f"Location/L{n}"}],
-                    "serviceType": [{"coding": [{"code": "57"}]}],
-                },
-            ]  # fmt: skip
-            for hour in self.hours:
-                if (n, hour) not in self.gone:
-                    rows.append(self.slot(n, hour, day))
-        lines = [*map(json.dumps, rows), *self.extra]
-        (self.folder / "rows.ndjson").write_text("\n".join(lines))
-        manifest = {"transactionTime": self.made.isoformat(), "request": "x", "output": []}
-        (self.folder / "bulk-publish.json").write_text(json.dumps(manifest))
-        return self.folder
-
-    def slot(self, n: int, hour: int, day: datetime) -> dict[str, Any]:
-        start = day + timedelta(hours=hour)
-        slot: dict[str, Any] = {
-            "resourceType": "Slot", "id": f"{n}-{hour}",
-            "schedule": {"reference": f"Schedule/S{n}"},
-            "status": "busy" if (n, hour) in self.busy else "free",
-            "start": start.isoformat(), "end": (start + timedelta(minutes=15)).isoformat(),
-        }  # fmt: skip
-        if self.left is not None:
-            slot["extension"] = [
-                {
-                    "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/slot-capacity",
-                    "valueInteger": self.left,
-                }
-            ]
-        return slot
-
-
-@pytest_asyncio.fixture
-async def small(tmp_path: Path, admin: Any) -> AsyncIterator[Small]:
-    yield Small(tmp_path, await admin.fetchval("select kernel.regul_now()"))
-
-
-async def mirrored(system: Database, world: Any, small: Small) -> Feed:
-    return await register(
-        system, world, small.write(), zone="Europe/Paris", country="FR", publisher="small"
-    )
 
 
 @here
@@ -441,79 +328,3 @@ async def test_a_csv_is_taken_in_with_its_visibility_and_modality(
     rows = await admin.fetch("select modality, visibility, kind from directory.slot")
     assert [tuple(row.values()) for row in rows] == [("home_visit", "PRO", "slot")] * 2
     assert (await again(system_database, feed)).state == "unchanged"
-
-
-def command(dsn: str, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "server.cli", "feeds", *words],
-        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "DATABASE_URL": dsn},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-
-
-async def test_a_run_that_is_killed_between_batches_goes_on_where_it_was(
-    admin: Any, system_database: Database, world: Any, small: Small, database_dsn: str
-) -> None:
-    small.places = 150
-    feed = await mirrored(system_database, world, small)
-    # The tenth diary waits for this lock after some batches are in: there the process is killed.
-    stop = "create function public.stop() returns trigger language plpgsql as $$ begin"
-    stop += " if new.key = '77-9' then perform pg_advisory_xact_lock(42); end if;"
-    stop += " return new; end $$; grant execute on function public.stop() to public;"
-    stop += " create trigger stop before insert on directory.slot for each row"
-    stop += " execute function public.stop()"
-    await admin.execute(stop)
-    await admin.execute("select pg_advisory_lock(42)")
-    process = command(database_dsn, "run", str(feed.id))
-    async with asyncio.timeout(30):
-        while not await admin.fetchval(
-            "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-        ):
-            assert process.poll() is None, process.communicate()[0]
-            await asyncio.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    run = await admin.fetchrow("select state, position from directory.feed_run")
-    half = (await state(admin))[0]
-    assert run["state"] == "running"
-    assert 2 < run["position"] < 17
-    assert 0 < half < 600
-    await admin.execute("select pg_advisory_unlock(42)")
-    said, _ = command(database_dsn, "run", str(feed.id)).communicate(timeout=60)
-    assert "done" in said, said
-    assert (await state(admin))[:5] == (600, 600, 150, 150, 1)
-    assert await admin.fetchval("select state from directory.feed_run") == "done"
-
-
-async def test_the_command_registers_runs_and_reports(
-    admin: Any, world: Any, small: Small, database_dsn: str
-) -> None:
-    def say(*words: str, code: int = 0) -> str:
-        process = command(database_dsn, *words)
-        said, _ = process.communicate(timeout=60)
-        assert process.returncode == code, said
-        return said
-
-    folder = str(small.write())
-    fixed = ("--publisher", "small", "--territory", "80", "--zone", "Europe/Paris")
-    whose = ("--organisation", str(world.organisation_id))
-    unknown = say("add", "smart", folder, *fixed, *whose, "--code", "57=nonsense", code=2)
-    assert "service_unknown" in unknown
-    assert "feed_organisation_missing" in say("add", "smart", folder, *fixed, code=2)
-    feed_id = say("add", "smart", folder, *fixed, *whose, "--code", "57=nursing").strip()
-    assert "feed_known" in say("add", "smart", folder, *fixed, *whose, code=2)
-    assert "never asked" in say("list")
-    assert "12 diaries published" in say("run")
-    assert "unchanged" in say("run", feed_id)
-    report = json.loads(say("report", feed_id, "--json"))
-    assert report["run"]["state"] == "done"
-    assert report["tallies"]["rows.periods"] == 48
-    small.places = 5
-    small.write()
-    held = say("run", code=3)
-    run_id = held.split("release ")[1].split()[0]
-    assert "go on" in say("release", run_id, "--by", "Mme Essai")
-    assert "7 withdrawn" in say("run")
-    assert "12 places" not in say("report", feed_id)
-    assert "feed_missing" in say("run", str(uuid7()), code=2)
-    assert msgspec.json.decode(json.dumps(report))["frozen_since"] is None

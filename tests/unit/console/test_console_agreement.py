@@ -9,7 +9,7 @@ from console.agreement import Typed
 from directory.consent import Consent
 from directory.model import Ownership
 from directory.store import DiaryView
-from tests.unit.console.test_console_templates import an_agreement
+from tests.unit.console.shown import an_agreement
 
 
 @pytest.mark.parametrize(
