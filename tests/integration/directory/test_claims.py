@@ -19,6 +19,8 @@ BOOK = "select slot_id, seat from directory.directory_book($1)"
 RELEASE = "select directory.directory_release($1)"
 EXTEND = "select directory.directory_extend($1, $2)"
 MINUTES = timedelta(minutes=5)
+ROUNDS = 40
+"""Claims that kept the row lock of a seat they had lost met in a deadlock about once in 20."""
 
 
 async def slot_id(admin: Any, key: str = "r") -> UUID:
@@ -111,9 +113,15 @@ async def test_more_claims_than_seats_wait_and_share_what_rolls_back(
             await (transaction.rollback() if number % 2 else transaction.commit())
             return won and not number % 2
 
-    kept = sum(await asyncio.gather(*(attempt(number) for number in range(40))))
-    assert kept == 4
-    assert await states(admin, slot) == ["held"] * 4
+    for _ in range(ROUNDS):
+        kept = sum(await asyncio.gather(*(attempt(number) for number in range(40))))
+        assert kept == 4
+        assert await states(admin, slot) == ["held"] * 4
+        await admin.execute(
+            "update directory.seat set state = 'free', claim = null, until = null"
+            " where slot_id = $1",
+            slot,
+        )
 
 
 async def until_waiting(admin: Any) -> None:
