@@ -7,23 +7,21 @@ unknown (age, place) never refuses: it is reported as a caution.
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from directory import distance
+from directory import distance, hours
 from directory.model import (
+    Accepts,
     CareService,
     CareServiceId,
     Intake,
     Location,
     Modality,
     Need,
-    OpeningHours,
-    wall_clock_utc,
 )
 
 Openings = Mapping[Modality, datetime]
@@ -39,6 +37,8 @@ class Reason(StrEnum):
     SERVICE_NOT_OFFERED = "service_not_offered"
     SERVICE_INACTIVE = "service_inactive"
     SKILL_MISSING = "skill_missing"
+    EQUIPMENT_MISSING = "equipment_missing"
+    NOT_ACCEPTED = "not_accepted"
     AGE_BELOW_MINIMUM = "age_below_minimum"
     AGE_ABOVE_MAXIMUM = "age_above_maximum"
     REFERRAL_REQUIRED = "referral_required"
@@ -122,6 +122,11 @@ def _who(need: Need, service: CareService) -> list[Refusal]:
         found.append(_service(Reason.SERVICE_INACTIVE, "active", value=True))
     if not need.skills <= service.skills:
         found.append(_need(Reason.SKILL_MISSING, "skills", need.skills & service.skills))
+    if not need.equipment <= service.equipment:
+        kept = need.equipment & service.equipment
+        found.append(_need(Reason.EQUIPMENT_MISSING, "equipment", kept))
+    if not need.accepts <= service.accepts:
+        found.append(_need(Reason.NOT_ACCEPTED, "accepts", _codes(need.accepts & service.accepts)))
     age = need.age_months
     if age is not None and age < service.min_age_months:
         found.append(_need(Reason.AGE_BELOW_MINIMUM, "age_months", service.min_age_months))
@@ -131,6 +136,10 @@ def _who(need: Need, service: CareService) -> list[Refusal]:
     if service.referral_required and not need.referred:
         found.append(_need(Reason.REFERRAL_REQUIRED, "referred", value=True))
     return found
+
+
+def _codes(wishes: frozenset[Accepts]) -> frozenset[str]:
+    return frozenset[str](wishes)
 
 
 def _access(need: Need, service: CareService, location: Location) -> list[Refusal]:
@@ -168,33 +177,6 @@ def _where(
     return []
 
 
-def next_opening(
-    hours: tuple[OpeningHours, ...] | None, zone: str, moment: datetime
-) -> datetime | None:
-    """Give the first moment, not before `moment`, at which weekly hours are open.
-
-    Args:
-        hours: Weekly hours in local time; None = round the clock; empty = never.
-        zone: IANA zone of the location.
-        moment: Aware UTC.
-    """
-    if hours is None:
-        return moment
-    clock = ZoneInfo(zone)
-    today = moment.astimezone(clock).date()
-    found: list[datetime] = []
-    for ahead in range(8):
-        day = today + timedelta(days=ahead)
-        for span in hours:
-            if span.weekday != day.weekday():
-                continue
-            if wall_clock_utc(day, span.closes_min, clock) > moment:
-                found.append(max(moment, wall_clock_utc(day, span.opens_min, clock)))
-        if found:
-            return min(found)
-    return None
-
-
 def _when(
     need: Need,
     service: CareService,
@@ -204,7 +186,7 @@ def _when(
 ) -> tuple[datetime | None, list[Refusal]]:
     """Give the first opening in a modality and what speaks against it."""
     if service.intake is Intake.REFERRAL:
-        opening = next_opening(service.hours, location.zone, need.earliest)
+        opening = hours.next_opening(service, location, need.earliest)
         if opening is None:
             return None, [_service(Reason.NO_OPENING, "hours", None)]
     elif openings is None:

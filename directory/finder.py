@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from directory import columns, consent, eligibility, nearness
+from directory import columns, consent, eligibility, hours, nearness
 from directory.columns import MODALITIES, VISIBILITIES, OpenSlot, SlotRow
 from directory.facts import Fact, Seen, facts
 from directory.model import CareService, Location, Modality, Need, Schedule
@@ -31,6 +31,8 @@ _WAYS: Final = tuple(
     for value in range(EVERY_WAY + 1)
 )
 """Places in `MODALITIES` of each value of bits."""
+_PIECE: Final = 256
+"""Rows screened at once."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +173,13 @@ def _widest(need: Need, wish: Wish) -> int | None:
     return wish.radii[-1] if wish.radii else need.radius_m
 
 
+def _pieces(rows: Indices, metres: NDArray[np.float64] | None) -> Iterator[nearness.Part]:
+    """Cut a part so that no more is screened than is looked at."""
+    for at in range(0, len(rows), _PIECE):
+        end = at + _PIECE
+        yield rows[at:end], None if metres is None else metres[at:end]
+
+
 class _Outward:
     """One search on its way: what was seen, what can take the need, the radius so far."""
 
@@ -201,9 +210,10 @@ class _Outward:
 
     def go(self, capability: Capability) -> None:
         """Go outward until there is enough or nobody is left."""
-        far = nearness.Far(self._widest, self._worth_far)
+        far = nearness.Far(self._widest, lambda: self._refused >= self._wish.refused_limit)
         order = nearness.Order(self._wish.seed, self._wish.first, far)
-        for rows, metres in nearness.ranked(self._snapshot, capability, self._need, order):
+        parts = nearness.ranked(self._snapshot, capability, self._need, order)
+        for rows, metres in (piece for part in parts for piece in _pieces(*part)):
             ways, first, ends = self._screened(rows, metres)
             self.examined += len(rows)
             straight = [None] * len(rows) if metres is None else metres.tolist()
@@ -237,16 +247,6 @@ class _Outward:
         first[diaries], ends[diaries] = self._snapshot.diaries.spans(rows[diaries], start, last)
         ways[diaries[(ends[diaries] <= first[diaries]) & (first[diaries] >= 0)]] = 0
         return ways, first, ends
-
-    def _worth_far(self, rows: Indices) -> Indices:
-        """Give the rows beyond the widest radius that may fit; all while refusals are wanted."""
-        if self._refused < self._wish.refused_limit:
-            return rows
-        screen, need = self._snapshot.screen, self._need
-        rows = rows[screen.roams(need, rows, self._widest or 0)]
-        rows = rows[screen.admits(need, rows)]
-        first, ends = self._snapshot.diaries.spans(rows, *self._window)
-        return rows[(first < ends) | (first < 0) | screen.referral[rows]]
 
     def _worth(self, ways: Bits) -> Iterator[int]:
         """Give the places of rows worth a look: none that is refused once enough are known."""
@@ -297,8 +297,7 @@ class _Outward:
     def _opens(self, row: int) -> datetime | None:
         """Give when a referral intake opens, unless that is too late."""
         need, service = self._need, self._snapshot.services[row]
-        zone = self._snapshot.locations[row].zone
-        opening = eligibility.next_opening(service.hours, zone, need.earliest)
+        opening = hours.next_opening(service, self._snapshot.locations[row], need.earliest)
         if opening is None or (need.deadline is not None and opening > need.deadline):
             return None
         return opening

@@ -1,13 +1,11 @@
-"""The directory's nouns: who offers care, where, when; and the states of one claimable seat.
+"""The directory's nouns: who offers care, where, when.
 
 Times are aware UTC datetimes, intervals half-open [start, end), positions (lon, lat) in WGS84
 degrees. Nothing here reads a clock or a database.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final, NewType
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -40,6 +38,7 @@ class OrganisationKind(StrEnum):
     LABORATORY = "laboratory"
     TELEHEALTH = "telehealth"
     CENTRE = "centre"
+    HOSPITAL_GROUP = "hospital_group"
 
 
 class Modality(StrEnum):
@@ -63,6 +62,25 @@ class Accepts(StrEnum):
 
     WALK_IN = "walk_in"
     OVERBOOKING = "overbooking"
+    NEW_PATIENTS = "new_patients"
+    THIRD_PARTY_PAYMENT = "third_party_payment"
+
+
+class Sector(StrEnum):
+    """What may be charged. Source: medical convention between the French insurers and doctors."""
+
+    SECTOR_1 = "sector_1"
+    SECTOR_2 = "sector_2"
+    SECTOR_2_OPTAM = "sector_2_optam"
+    NOT_CONTRACTED = "not_contracted"
+
+
+class Holidays(StrEnum):
+    """What a public holiday means for weekly hours."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    AS_SUNDAY = "as_sunday"
 
 
 class Ownership(StrEnum):
@@ -87,46 +105,6 @@ class Visibility(StrEnum):
     PRO = "PRO"
     SNP = "SNP"
     CPTS = "CPTS"
-
-
-class SeatState(StrEnum):
-    """State of one claimable place."""
-
-    FREE = "free"
-    HELD = "held"
-    BOOKED = "booked"
-    DISPLACED = "displaced"
-    WITHDRAWN = "withdrawn"
-
-
-class SeatVerb(StrEnum):
-    """What may happen to a seat."""
-
-    CLAIM = "claim"
-    BOOK = "book"
-    RELEASE = "release"
-    WITHDRAW = "withdraw"
-    REPUBLISH = "republish"
-
-
-SEAT_TRANSITIONS: Final[Mapping[tuple[SeatState, SeatVerb], SeatState]] = MappingProxyType(
-    {
-        (SeatState.FREE, SeatVerb.CLAIM): SeatState.HELD,
-        (SeatState.FREE, SeatVerb.WITHDRAW): SeatState.WITHDRAWN,
-        (SeatState.HELD, SeatVerb.BOOK): SeatState.BOOKED,
-        (SeatState.HELD, SeatVerb.RELEASE): SeatState.FREE,
-        (SeatState.HELD, SeatVerb.WITHDRAW): SeatState.DISPLACED,
-        (SeatState.BOOKED, SeatVerb.RELEASE): SeatState.FREE,
-        (SeatState.BOOKED, SeatVerb.WITHDRAW): SeatState.DISPLACED,
-        # The patient was told and placed elsewhere: the place is gone, as its owner wanted.
-        (SeatState.DISPLACED, SeatVerb.RELEASE): SeatState.WITHDRAWN,
-        (SeatState.WITHDRAWN, SeatVerb.REPUBLISH): SeatState.FREE,
-    }
-)
-"""Every allowed change of a seat; a pair that is not here is a conflict.
-
-A hold that has expired counts as `free`: see `effective`.
-"""
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -234,12 +212,22 @@ class OpeningHours(msgspec.Struct, frozen=True, kw_only=True):
     closes_min: int
 
 
+class OpeningException(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds on one local day whatever its weekday: a span, or closed when it is empty."""
+
+    day: date
+    opens_min: int = 0
+    closes_min: int = 0
+
+
 class CareService(msgspec.Struct, frozen=True, kw_only=True):
     """One offer of care: a speciality at a place, for whom and how.
 
     Attributes:
         service: Service code of `codes.toml`.
         skills: Skill codes.
+        equipment: Equipment codes.
+        sector: What may be charged; None when it is unknown or does not apply.
         min_age_months: Youngest age taken; 0 from birth.
         max_age_months: First age no longer taken; None without limit.
         languages: ISO 639-1 codes.
@@ -248,7 +236,10 @@ class CareService(msgspec.Struct, frozen=True, kw_only=True):
         coverage_communes: Home visits: communes served whatever their distance.
         referral_required: Only on the word of another professional.
         hours: Weekly opening of a referral intake; None = round the clock.
+        exceptions: Local days on which other hours hold, by day.
+        shifts: When it is on call: open then whatever its hours; by start.
         phone: Professional number in E.164, None when unknown.
+        transfer_phone: Where a centre hands a call over with its caller, None when unknown.
     """
 
     id: CareServiceId
@@ -260,7 +251,9 @@ class CareService(msgspec.Struct, frozen=True, kw_only=True):
     skills: frozenset[str] = frozenset()
     modalities: frozenset[Modality] = frozenset({Modality.OFFICE})
     intake: Intake = Intake.APPOINTMENT
-    accepts: frozenset[Accepts] = frozenset()
+    accepts: frozenset[Accepts] = frozenset({Accepts.NEW_PATIENTS})
+    equipment: frozenset[str] = frozenset()
+    sector: Sector | None = None
     min_age_months: int = 0
     max_age_months: int | None = None
     languages: frozenset[str] = frozenset({"fr"})
@@ -269,7 +262,11 @@ class CareService(msgspec.Struct, frozen=True, kw_only=True):
     coverage_communes: frozenset[str] = frozenset()
     referral_required: bool = False
     hours: tuple[OpeningHours, ...] | None = None
+    exceptions: tuple[OpeningException, ...] = ()
+    holidays: Holidays = Holidays.OPEN
+    shifts: tuple[Interval, ...] = ()
     phone: str | None = None
+    transfer_phone: str | None = None
     active: bool = True
 
     @property
@@ -300,6 +297,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         quota_per_day: Most places the centre may have of one local day; None = no limit.
         zone: IANA zone of the place's clock.
         spent: Local days whose quota is used up.
+        absences: First and last local day of each absence, one after the other: nothing of these
+            days is to be had, whenever it was published.
         marked_after_s: A mirrored diary older than this is marked and ranked down.
         refused_after_s: A mirrored diary older than this is not bookable; never below the former.
     """
@@ -316,6 +315,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     quota_per_day: int | None = None
     zone: str = "UTC"
     spent: tuple[date, ...] = ()
+    absences: tuple[date, ...] = ()
     marked_after_s: int | None = None
     refused_after_s: int | None = None
 
@@ -354,6 +354,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         earliest: Nothing before this moment.
         deadline: The patient must be seen no later than this; None = no limit.
         skills: All of these.
+        equipment: All of these.
+        accepts: All of these.
         modalities: Any of these; empty = any.
         age_months: None when unknown.
         lon: Longitude of the patient; None when unknown.
@@ -369,6 +371,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     earliest: datetime
     deadline: datetime | None = None
     skills: frozenset[str] = frozenset()
+    equipment: frozenset[str] = frozenset()
+    accepts: frozenset[Accepts] = frozenset()
     modalities: frozenset[Modality] = frozenset()
     age_months: int | None = None
     lon: float | None = None
@@ -387,13 +391,6 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.deadline is not None and self.deadline < self.earliest:
             raise ValueError("the deadline of a need is not before its earliest moment")
-
-
-def effective(state: SeatState, until: datetime | None, now: datetime) -> SeatState:
-    """Give the state that counts at `now`: an expired hold is free, whoever notices first."""
-    if state is SeatState.HELD and until is not None and until <= now:
-        return SeatState.FREE
-    return state
 
 
 def wall_clock_utc(day: date, minutes: int, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,7 @@
 """Care services as the API shows them: SQL and the shape of an answer."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import msgspec
 
 from directory import identifiers
 from directory.identifiers import System
+from directory.model import CHILD_BELOW_MONTHS
 from kernel.database import Tx
 
 
@@ -42,6 +44,14 @@ class OpeningView(msgspec.Struct, frozen=True, kw_only=True):
     closes_min: int
 
 
+class ExceptionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Hours of one local day that beat the week; closed when the span is empty."""
+
+    day: date
+    opens_min: int
+    closes_min: int
+
+
 class PlaceView(msgspec.Struct, frozen=True, kw_only=True):
     """Where it is: WGS84 degrees, national commune code, IANA zone."""
 
@@ -63,6 +73,11 @@ class CareServiceView(msgspec.Struct, frozen=True, kw_only=True):
         organisation_number: National number of the organisation with its prefix, when it has one.
         practitioner_number: National number of the practitioner with its prefix.
         practitioner: Name of the practitioner, when it is one person's offer.
+        substitute: Who stands in for the practitioner at this moment.
+        accepts_children: Some age below fifteen years is taken.
+        exceptions: Local days with other hours, past ones left out.
+        on_call: It is on call at this moment.
+        refers_to: Care services to which it sends patients on.
         schedules: Its diaries.
         openings: Weekly hours; None = round the clock.
         distance_m: Great-circle metres to the place asked about.
@@ -81,16 +96,26 @@ class CareServiceView(msgspec.Struct, frozen=True, kw_only=True):
     skills: tuple[str, ...]
     modalities: tuple[str, ...]
     accepts: tuple[str, ...]
+    accepts_children: bool
+    equipment: tuple[str, ...]
+    holidays: str
+    on_call: bool
     languages: tuple[str, ...]
     accessibility: tuple[str, ...]
     schedules: tuple[UUID, ...]
+    refers_to: tuple[UUID, ...]
+    exceptions: tuple[ExceptionView, ...]
+    sector: str | None = None
+    role_id: UUID | None = None
     organisation_number: str | None = None
     practitioner: str | None = None
     practitioner_number: str | None = None
+    substitute: str | None = None
     max_age_months: int | None = None
     coverage_m: int | None = None
     openings: tuple[OpeningView, ...] | None = None
     phone: str | None = None
+    transfer_phone: str | None = None
     distance_m: float | None = None
 
 
@@ -134,7 +159,13 @@ def _view(row: asyncpg.Record) -> CareServiceView:
         skills=tuple(row["skills"]), modalities=tuple(row["modalities"]),
         accepts=tuple(row["accepts"]), languages=tuple(row["languages"]),
         accessibility=tuple(row["accessibility"]), schedules=tuple(row["schedules"]),
+        accepts_children=row["min_age_months"] < CHILD_BELOW_MONTHS,
+        equipment=tuple(row["equipment"]), holidays=row["holidays"], on_call=row["on_call"],
+        refers_to=tuple(row["refers_to"]), sector=row["sector"], role_id=row["role_id"],
+        substitute=row["substitute"],
+        exceptions=msgspec.json.decode(row["exceptions"], type=tuple[ExceptionView, ...]),
         coverage_m=row["coverage_m"], openings=openings, phone=row["phone"],
+        transfer_phone=row["transfer_phone"],
         distance_m=row["distance_m"],
     )  # fmt: skip
 
@@ -146,6 +177,19 @@ select c.id, c.name, c.service, c.intake, c.organisation_id, o.name as organisat
     l.lat, l.commune, l.postcode, l.department, l.zone, l.accessibility as place_accessibility,
     c.active, c.referral_required, c.min_age_months, c.max_age_months, c.skills, c.modalities,
     c.accepts, c.languages, c.accessibility, c.coverage_m, c.round_the_clock, c.phone,
+    c.equipment, c.sector, c.holidays, c.transfer_phone, c.role_id,
+    exists (select from directory.on_call n where n.care_service_id = c.id
+        and n.starts_at <= kernel.regul_now() and n.ends_at > kernel.regul_now()) as on_call,
+    array(select k.target_id from directory.referral_link k where k.source_id = c.id
+        order by k.target_id) as refers_to,
+    (select v.given || ' ' || v.family from directory.substitution u
+            join directory.practitioner v on v.id = u.substitute_id
+        where u.role_id = c.role_id and u.starts_at <= kernel.regul_now()
+            and u.ends_at > kernel.regul_now() order by u.starts_at desc limit 1) as substitute,
+    (select coalesce(json_agg(json_build_object('day', x.day, 'opens_min', x.opens_min,
+            'closes_min', x.closes_min) order by x.day, x.opens_min), '[]')::text
+        from directory.opening_exception x where x.care_service_id = c.id
+            and x.day >= (kernel.regul_now() at time zone l.zone)::date) as exceptions,
     array(select s.id from directory.schedule s where s.care_service_id = c.id order by s.id)
         as schedules,
     (select coalesce(json_agg(json_build_object('weekday', h.weekday, 'opens_min', h.opens_min,

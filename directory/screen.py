@@ -64,6 +64,8 @@ class Screen:
         )
         self.office_only = self._modalities == OFFICE
         self._skills = _members(services, lambda one: one.skills)
+        self._equipment = _members(services, lambda one: one.equipment)
+        self._accepts = _members(services, lambda one: one.accepts)
         self._languages = _members(services, lambda one: one.languages)
         self._access = _members(pairs, lambda one: one[0].accessibility | one[1].accessibility)
         self._communes = _members(services, lambda one: one.coverage_communes)
@@ -83,6 +85,10 @@ class Screen:
             fit &= ~self._sent_only[rows]
         for code in need.skills:
             fit &= _picked(self._skills, code, rows)
+        for code in need.equipment:
+            fit &= _picked(self._equipment, code, rows)
+        for code in need.accepts:
+            fit &= _picked(self._accepts, code, rows)
         for code in need.accessibility:
             fit &= _picked(self._access, code, rows)
         if need.languages:

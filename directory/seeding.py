@@ -101,11 +101,13 @@ on conflict do nothing
 INSERT_CARE_SERVICES: Final = """
 insert into directory.care_service (id, organisation_id, location_id, role_id, name, service,
     skills, modalities, intake, accepts, min_age_months, max_age_months, languages, accessibility,
-    coverage_m, coverage_communes, referral_required, round_the_clock, phone, active)
+    coverage_m, coverage_communes, referral_required, round_the_clock, phone, active, equipment,
+    sector, holidays, transfer_phone)
 select n.id, n.organisation_id, n.location_id, n.role_id, n.name, n.service, n.skills,
     n.modalities, n.intake, n.accepts, n.min_age_months, n.max_age_months, n.languages,
     n.accessibility, n.coverage_m, n.coverage_communes, n.referral_required,
-    coalesce(json_typeof(r.value -> 'hours'), 'null') = 'null', n.phone, n.active
+    coalesce(json_typeof(r.value -> 'hours'), 'null') = 'null', n.phone, n.active,
+    n.equipment, n.sector, n.holidays, n.transfer_phone
 from json_array_elements($1::json) r,
     json_populate_record(null::directory.care_service, r.value) n
 on conflict do nothing

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from directory import eligibility
 from directory.eligibility import Caution, Openings, Reason
 from directory.model import (
+    Accepts,
     CareService,
     CareServiceId,
+    Holidays,
     Intake,
+    Interval,
     Location,
     LocationId,
     Modality,
     Need,
+    OpeningException,
     OpeningHours,
     OrganisationId,
 )
@@ -30,7 +34,21 @@ MODALITIES = st.frozensets(st.sampled_from(Modality))
 HOURS = st.none() | st.lists(st.integers(0, 6), max_size=3).map(
     lambda days: tuple(OpeningHours(weekday=day, opens_min=480, closes_min=720) for day in days)
 )
+EQUIPMENT = st.frozensets(st.sampled_from(["oxygen", "helipad"]))
+WISHES = st.frozensets(st.sampled_from(Accepts))
+EXCEPTIONS = st.dictionaries(st.integers(0, 9), st.booleans(), max_size=3).map(
+    lambda days: tuple(
+        OpeningException(day=NOW.date() + timedelta(days=day), closes_min=600 if opens else 0)
+        for day, opens in sorted(days.items())
+    )
+)
 MINUTES = st.integers(0, 3 * 1440).map(lambda minutes: NOW + timedelta(minutes=minutes))
+
+SHIFTS = st.lists(MINUTES, max_size=2).map(
+    lambda starts: tuple(
+        Interval(start=start, end=start + timedelta(hours=12)) for start in sorted(starts)
+    )
+)
 
 
 @st.composite
@@ -41,6 +59,8 @@ def needs(draw: st.DrawFn) -> Need:
         earliest=NOW,
         deadline=draw(st.none() | MINUTES),
         skills=draw(SKILLS),
+        equipment=draw(EQUIPMENT),
+        accepts=draw(WISHES),
         modalities=draw(MODALITIES),
         age_months=draw(st.none() | st.integers(0, 1200)),
         lon=draw(st.floats(1.5, 3.1)) if placed else None,
@@ -63,6 +83,8 @@ def services(draw: st.DrawFn) -> CareService:
         name="a service",
         service=draw(SERVICES),
         skills=draw(SKILLS),
+        equipment=draw(EQUIPMENT),
+        accepts=draw(WISHES),
         modalities=draw(st.frozensets(st.sampled_from(Modality), min_size=1)),
         intake=draw(st.sampled_from(Intake)),
         min_age_months=youngest,
@@ -73,6 +95,9 @@ def services(draw: st.DrawFn) -> CareService:
         coverage_communes=draw(st.frozensets(st.just("80021"))),
         referral_required=draw(st.booleans()),
         hours=draw(HOURS),
+        exceptions=draw(EXCEPTIONS),
+        holidays=draw(st.sampled_from(Holidays)),
+        shifts=draw(SHIFTS),
         active=draw(st.booleans()),
     )
 

@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory import consent, eligibility, model
+from directory import consent, model
 from directory.consent import Audience
-from directory.model import (
-    Interval,
-    OpeningHours,
-    SeatState,
-    SeatVerb,
-    Visibility,
-    wall_clock_utc,
-)
+from directory.model import Interval, Visibility, wall_clock_utc
+from directory.seat_states import SEAT_TRANSITIONS, SeatState, SeatVerb, effective
 
 PARIS = ZoneInfo("Europe/Paris")
 MOMENTS = st.integers(0, 20 * 365 * 24 * 60).map(
@@ -97,41 +91,21 @@ def test_new_york_afternoon_of_the_day_the_clock_goes_forward() -> None:
     assert found == [17, 22]
 
 
-@given(MOMENTS, st.lists(st.tuples(st.integers(0, 6), st.integers(0, 23)), max_size=6))
-def test_the_next_opening_is_open_and_nothing_before_it_is(
-    moment: datetime, spans: list[tuple[int, int]]
-) -> None:
-    hours = tuple(
-        OpeningHours(weekday=day, opens_min=hour * 60, closes_min=hour * 60 + 60)
-        for day, hour in spans
-    )
-    found = eligibility.next_opening(hours, "Europe/Paris", moment)
-    assert (found is None) == (not hours)
-    if found is not None:
-        assert moment <= found <= moment + timedelta(days=8)
-        assert eligibility.next_opening(hours, "Europe/Paris", found) == found
-
-
-def test_round_the_clock_is_open_now() -> None:
-    now = datetime(2026, 11, 23, 3, tzinfo=UTC)
-    assert eligibility.next_opening(None, "Europe/Paris", now) == now
-
-
 def test_seat_states_that_hold_a_patient_never_become_free_by_withdrawal() -> None:
     for state in (SeatState.HELD, SeatState.BOOKED):
-        assert model.SEAT_TRANSITIONS[state, SeatVerb.WITHDRAW] is SeatState.DISPLACED
-    assert (SeatState.DISPLACED, SeatVerb.CLAIM) not in model.SEAT_TRANSITIONS
-    assert (SeatState.BOOKED, SeatVerb.CLAIM) not in model.SEAT_TRANSITIONS
-    assert (SeatState.DISPLACED, SeatVerb.BOOK) not in model.SEAT_TRANSITIONS
+        assert SEAT_TRANSITIONS[state, SeatVerb.WITHDRAW] is SeatState.DISPLACED
+    assert (SeatState.DISPLACED, SeatVerb.CLAIM) not in SEAT_TRANSITIONS
+    assert (SeatState.BOOKED, SeatVerb.CLAIM) not in SEAT_TRANSITIONS
+    assert (SeatState.DISPLACED, SeatVerb.BOOK) not in SEAT_TRANSITIONS
 
 
 @given(MOMENTS, st.timedeltas(timedelta(seconds=-100), timedelta(seconds=100)))
 def test_an_expired_hold_counts_as_free_from_its_last_instant(
     now: datetime, left: timedelta
 ) -> None:
-    found = model.effective(SeatState.HELD, now + left, now)
+    found = effective(SeatState.HELD, now + left, now)
     assert found is (SeatState.HELD if left > timedelta() else SeatState.FREE)
-    assert model.effective(SeatState.BOOKED, None, now) is SeatState.BOOKED
+    assert effective(SeatState.BOOKED, None, now) is SeatState.BOOKED
 
 
 @given(
