@@ -140,7 +140,9 @@ def invented(number: int, seed: int) -> list[RecordedCase]:
 
 def _report(outcome: Outcome, killer: Killer, seed: int) -> Report:
     seen = replay.reported(outcome, (), seed)
-    return msgspec.structs.replace(seen, name="chaos cases", figures=[*killer.figures(), *seen.figures])
+    return msgspec.structs.replace(
+        seen, name="chaos cases", figures=[*killer.figures(), *seen.figures]
+    )
 
 
 def _sabotaged(cases: Sequence[RecordedCase], options: argparse.Namespace) -> int:
