@@ -78,6 +78,11 @@ def unit_vector(lon: float, lat: float) -> tuple[float, float, float]:
     return (ring * math.cos(east), ring * math.sin(east), math.sin(north))
 
 
+def chord(metres: float) -> float:
+    """Give the straight line through the unit sphere that spans great-circle metres."""
+    return 2.0 * math.sin(min(metres / EARTH_RADIUS_M, math.pi) / 2.0)
+
+
 def great_circle_m(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:
     """Give great-circle metres from one position to n others, shape (n,).
 

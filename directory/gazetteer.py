@@ -7,11 +7,15 @@ import csv
 import re
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
-from directory import wording
+from directory import distance, wording
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 COMMUNES_FILE: Final = Path(__file__).parent / "data" / "france" / "communes.csv"
 _POSTCODE: Final = 5
@@ -68,6 +72,31 @@ def _by_postcode() -> dict[str, list[Commune]]:
         for postcode in one.postcodes:
             found.setdefault(postcode, []).append(one)
     return found
+
+
+@cache
+def _tree() -> "cKDTree":
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - slow to import, first needed here
+
+    lons = np.array([one.lon for one in communes()])
+    lats = np.array([one.lat for one in communes()])
+    return cKDTree(distance.unit_vectors(lons, lats))
+
+
+def nearest(lon: float, lat: float, within_m: float) -> Commune | None:
+    """Give the commune whose centre is nearest, or None when none is so near.
+
+    The first call of a process reads the file (about 0.2 s).
+
+    Args:
+        lon: Longitude, degrees.
+        lat: Latitude, degrees.
+        within_m: Great-circle metres.
+    """
+    chord, row = _tree().query(distance.unit_vector(lon, lat))
+    if chord > distance.chord(within_m):
+        return None
+    return communes()[int(row)]
 
 
 def key(name: str) -> str:

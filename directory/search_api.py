@@ -12,14 +12,14 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
-from directory import codes, finder, gazetteer, wording
+from directory import codes, finder, gazetteer, search_radii, wording
 from directory.columns import OpenSlot
 from directory.consent import Audience
 from directory.eligibility import Verdict
 from directory.facts import Fact
 from directory.finder import Answer, Wish
 from directory.inputs import near as read_near
-from directory.model import Modality, Need
+from directory.model import Accepts, Modality, Need
 from directory.snapshot import Snapshot
 from kernel import errors
 from kernel.actor import Actor, require
@@ -27,12 +27,6 @@ from kernel.database import Tx
 from kernel.edge import Edge
 from kernel.inputs import Code
 
-RADII_M: Final = (10_000, 20_000, 35_000, 50_000)
-"""Great-circle metres tried one after the other where the department has no widening of its own.
-
-Source: the French SAS search starts at 5 to 50 km by department and widens in steps of 3 to 25 km
-(reference of the search engine, 2025); these steps span the same range.
-"""
 Value: TypeAlias = str | int | bool | datetime | frozenset[str] | None
 _SEED_BITS: Final = 53
 """A seed survives being read as a JavaScript number."""
@@ -166,6 +160,8 @@ async def search(
     within_h: Hours = None,
     age_months: Months = None,
     skill: Codes = None,
+    equipment: Codes = None,
+    accepts: FromQuery[list[Accepts] | None] = None,
     modality: FromQuery[list[Modality] | None] = None,
     language: Codes = None,
     accessibility: Codes = None,
@@ -175,19 +171,22 @@ async def search(
 ) -> FoundPlaces:
     """Find the nearest care services that can take a patient in time, with reasons.
 
-    Without `radius_m` the search widens step by step until there are five. Near care services
+    Without `radius_m` the search starts with the radius of the patient's department and widens by
+    its step until there are five. Near care services
     that cannot take the patient stand in `refused`, the first binding reason first.
     """
     require(edge.actor, "directory.read")
     service, also = _service(service_code, text)
     around = await _around(near, place)
-    _known(skill, accessibility)
+    _known(skill, equipment, accessibility)
     now = await edge.run(_now)
     need = Need(
         service=service,
         earliest=now,
         deadline=None if within_h is None else now + timedelta(hours=within_h),
         skills=frozenset(skill or ()),
+        equipment=frozenset(equipment or ()),
+        accepts=frozenset(accepts or ()),
         modalities=frozenset(modality or ()),
         age_months=age_months,
         lon=None if around is None else around.lon,
@@ -200,12 +199,20 @@ async def search(
     drawn = secrets.randbits(_SEED_BITS) if seed is None else seed
     wish = Wish(
         limit=limit,
-        radii=() if radius_m is not None or around is None else RADII_M,
+        radii=() if radius_m is not None else await _radii(around),
         seed=drawn,
         audience=_audience(edge.actor),
     )
     found = finder.find(snapshot, need, now, wish)
     return _view(snapshot, found, (service, also), around, drawn)
+
+
+async def _radii(around: Around | None) -> tuple[int, ...]:
+    """Give how the search widens: by the table of the patient's department."""
+    if around is None:
+        return ()
+    place = (around.lon, around.lat, around.commune)
+    return (await asyncio.to_thread(search_radii.around, *place)).radii()
 
 
 def _audience(actor: Actor) -> Audience:
@@ -237,14 +244,20 @@ def _service(code: str | None, text: str | None) -> tuple[str, tuple[str, ...]]:
     return read[0], read[1:]
 
 
-def _known(skills: Iterable[str] | None, accessibility: Iterable[str] | None) -> None:
+def _known(
+    skills: Iterable[str] | None,
+    equipment: Iterable[str] | None,
+    accessibility: Iterable[str] | None,
+) -> None:
     """Refuse codes that nobody can ever offer.
 
     Raises:
-        kernel.errors.Invalid: `skill_unknown`, `accessibility_unknown`.
+        kernel.errors.Invalid: `skill_unknown`, `equipment_unknown`, `accessibility_unknown`.
     """
     if codes.load().unknown_skills(skills or ()):
         raise errors.Invalid("skill_unknown", "There is no such skill code.")
+    if codes.load().unknown_equipment(equipment or ()):
+        raise errors.Invalid("equipment_unknown", "There is no such equipment code.")
     if codes.load().unknown_accessibility(accessibility or ()):
         raise errors.Invalid("accessibility_unknown", "There is no such accessibility code.")
 

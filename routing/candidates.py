@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from directory import search_radii
 from directory.eligibility import Change, Verdict
 from directory.eligibility import Reason as Binding
 from directory.model import CareService, Location, Need
@@ -20,13 +21,6 @@ from routing import reasons
 from routing.model import Reason, Refused, Value
 from routing.ranking import Asking, Ranking
 from routing.ranking import rank as ranking_of
-
-RADII_M: Final = (10_000, 20_000, 35_000, 50_000)
-"""Great-circle radii tried one after the other; the last is the widest distance to an office.
-
-Source: the French SAS search starts at 5 to 50 km by department and widens in steps of 3 to 25 km
-(reference of the search engine, 2025); these steps span the same range.
-"""
 
 REFUSED_LIMIT: Final = 20
 """How many refusals are explained."""
@@ -55,7 +49,7 @@ def find(
     *,
     seed: int,
     count: int,
-    radii_m: Sequence[int] = RADII_M,
+    radii_m: Sequence[int] = (),
 ) -> Found:
     """Search a snapshot, widening until there are enough places; then past the deadline.
 
@@ -65,12 +59,12 @@ def find(
         asking: The patient's side; `asking.now` is the moment of the question.
         seed: Breaks equals.
         count: Places wanted; widening stops at as many.
-        radii_m: Growing, not empty; not used when the patient's place is unknown.
+        radii_m: Growing; empty = those of the patient's department. Not used when the patient's
+            place is unknown.
     """
-    placed = need.lon is not None and need.lat is not None
     tried: Sequence[int | None] = (need.radius_m,)
-    if placed and need.radius_m is None:
-        tried = radii_m
+    if need.lon is not None and need.lat is not None and need.radius_m is None:
+        tried = radii_m or search_radii.around(need.lon, need.lat, need.commune).radii()
     found: Found | None = None
     for radius in tried:
         wider = msgspec.structs.replace(need, radius_m=radius)

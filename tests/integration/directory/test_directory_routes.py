@@ -265,7 +265,7 @@ async def test_one_search_reads_words_and_places_and_explains(
     query = {"text": "médecin généralliste", "place": "80000 Amiens", "within_h": "72", "seed": "4"}
     found = (await client.get("/api/v1/search", params=query)).json()
     assert (found["service"], found["seed"]) == ("general_practice", 4)
-    assert (found["around"]["commune"], found["radius_m"]) == ("80021", 50_000)
+    assert (found["around"]["commune"], found["radius_m"]) == ("80021", 111_000)
     (place,) = found["places"]
     assert place["care_service_id"] == str(world.care_service_id)
     assert [one["code"] for one in place["reasons"]] == ["travel", "distance", "starts", "seats"]

@@ -117,7 +117,7 @@ def explained(seen: snapshot.Snapshot, wish: Need, asking: Asking, count: int) -
 def test_search_widens_until_there_are_enough_places() -> None:
     seen = world((service(1), 5, (60,)), (service(2), 18, (60,)), (service(3), 45, (90,)))
     radii = [find(seen, need(), asked(), seed=1, count=count).radius_m for count in (1, 2, 3)]
-    assert radii == [10_000, 20_000, 50_000]
+    assert radii == [20_000, 20_000, 50_000], "the Somme starts at 20 km and widens by 10"
 
 
 def test_the_radius_asked_for_is_never_widened() -> None:
