@@ -31,8 +31,8 @@ _WAYS: Final = tuple(
     for value in range(EVERY_WAY + 1)
 )
 """Places in `MODALITIES` of each value of bits."""
-_PIECE: Final = 256
-"""Rows screened at once."""
+_PIECE: Final = 64
+"""Most rows screened at once."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,10 +173,11 @@ def _widest(need: Need, wish: Wish) -> int | None:
     return wish.radii[-1] if wish.radii else need.radius_m
 
 
-def _pieces(rows: Indices, metres: NDArray[np.float64] | None) -> Iterator[nearness.Part]:
-    """Cut a part so that no more is screened than is looked at."""
-    for at in range(0, len(rows), _PIECE):
-        end = at + _PIECE
+def _pieces(part: nearness.Part, size: int) -> Iterator[nearness.Part]:
+    """Cut a part so that little more is screened than is looked at."""
+    rows, metres = part
+    for at in range(0, len(rows), size):
+        end = at + size
         yield rows[at:end], None if metres is None else metres[at:end]
 
 
@@ -198,7 +199,6 @@ class _Outward:
         self._window = (columns.micros(need.earliest), late)
         self._refused = 0
         self.examined = 0
-        self._widest = self._radii[-1] if self._radii else None
         self._enough = min(wish.enough, wish.limit)
         self.seen: list[_Row] = []
         self._hits: list[_Hit] = []
@@ -210,10 +210,10 @@ class _Outward:
 
     def go(self, capability: Capability) -> None:
         """Go outward until there is enough or nobody is left."""
-        far = nearness.Far(self._widest, lambda: self._refused >= self._wish.refused_limit)
-        order = nearness.Order(self._wish.seed, self._wish.first, far)
+        order = nearness.Order(self._wish.seed, self._wish.first, self._limit)
         parts = nearness.ranked(self._snapshot, capability, self._need, order)
-        for rows, metres in (piece for part in parts for piece in _pieces(*part)):
+        size = min(self._wish.first, _PIECE)
+        for rows, metres in (piece for part in parts for piece in _pieces(part, size)):
             ways, first, ends = self._screened(rows, metres)
             self.examined += len(rows)
             straight = [None] * len(rows) if metres is None else metres.tolist()
@@ -232,6 +232,16 @@ class _Outward:
                     self.seen.append(one)
         self._widen(math.inf)
 
+    def _farthest(self) -> int | None:
+        """Give the widest radius that may yet be come to; None = any distance."""
+        if not self._radii:
+            return None
+        return self._radii[self._step if self._near >= self._enough else -1]
+
+    def _limit(self) -> int | None:
+        """Give the metres beyond which an office is neither taken nor told of."""
+        return self._farthest() if self._refused >= self._wish.refused_limit else None
+
     def _screened(
         self, rows: Indices, metres: NDArray[np.float64] | None
     ) -> tuple[Bits, Indices, Indices]:
@@ -239,8 +249,9 @@ class _Outward:
         screen, need = self._snapshot.screen, self._need
         ways = screen.ways(need, rows, metres)
         ways[~screen.admits(need, rows)] = 0
-        if metres is not None and self._widest is not None:
-            ways[metres > self._widest] &= np.uint8(~OFFICE & 0xFF)
+        farthest = self._farthest()
+        if metres is not None and farthest is not None:
+            ways[metres > farthest] &= np.uint8(~OFFICE & 0xFF)
         first, ends = np.zeros(len(rows), np.intp), np.zeros(len(rows), np.intp)
         diaries = np.flatnonzero((ways != 0) & ~screen.referral[rows])
         start, last = self._window

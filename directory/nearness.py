@@ -24,36 +24,29 @@ _A: Final = np.uint64(0xBF58476D1CE4E5B9)
 _B: Final = np.uint64(0x94D049BB133111EB)
 
 
-class Far(msgspec.Struct, frozen=True):
-    """What lies so far away that nobody travels there.
-
-    Attributes:
-        beyond_m: Great-circle metres; None = nothing is too far.
-        worth: Which rows are worth a look all the same.
-    """
-
-    beyond_m: int | None
-    worth: Callable[[Indices], Indices]
-
-
 class Order(msgspec.Struct, frozen=True):
     """How rows are ranked and given.
 
     Attributes:
         seed: Draws the lot.
-        first: Rows in the first part; each further one is four times as long. Beyond what is far
-            the rest comes in one part.
+        first: Rows in the first part; each further one is four times as long.
+        limit: Gives the great-circle metres beyond which only those matter who do more than wait
+            at an office; None = all matter. Asked after each part.
     """
 
     seed: int
     first: int
-    far: Far
+    limit: Callable[[], int | None]
 
 
-def ranked(
-    snapshot: Snapshot, capability: Capability, need: Need, order: Order
-) -> Iterator[tuple[Indices, NDArray[np.float64] | None]]:
-    """Give all rows of a capability in rank order, in parts that grow, with their metres.
+Part = tuple[Indices, NDArray[np.float64] | None]
+"""Rows in rank order with their metres, which are None when the patient's place is unknown."""
+
+
+def ranked(snapshot: Snapshot, capability: Capability, need: Need, order: Order) -> Iterator[Part]:
+    """Give the rows of a capability in rank order, in parts that grow, with their metres.
+
+    Beyond the limit those may be left out who only wait at an office.
 
     Args:
         snapshot: The directory.
@@ -61,20 +54,18 @@ def ranked(
         need: Its place; metres are None when it is unknown.
         order: How.
     """
-    rows = capability.rows
     if need.lon is None or need.lat is None:
-        yield rows[np.lexsort((snapshot.lots[rows], draw(snapshot.lots[rows], order.seed)))], None
+        lots = snapshot.lots[capability.rows]
+        yield capability.rows[np.lexsort((lots, draw(lots, order.seed)))], None
         return
     point = distance.unit_vector(need.lon, need.lat)
-    told = -1.0
-    wanted = order.first
-    beyond = False
+    told, wanted, farthest = -1.0, order.first, 0.0
+    rows, tree = capability.rows, capability.tree
     while True:
         last = wanted >= len(rows)
-        if last:
-            found = order.far.worth(rows) if beyond else rows
-        else:
-            _, positions = capability.tree.query(point, k=wanted)
+        found = rows
+        if not last:
+            _, positions = tree.query(point, k=wanted)
             found = rows[np.atleast_1d(positions)]
         metres = distance.great_circle_m(
             need.lon, need.lat, snapshot.lon[found], snapshot.lat[found]
@@ -82,20 +73,29 @@ def ranked(
         bands = np.floor(metres / BAND_M)
         fresh = bands > told
         if not last:
-            edge = math.floor((float(metres.max()) - _SLACK_M) / BAND_M)
+            farthest = float(metres.max())
+            edge = math.floor((farthest - _SLACK_M) / BAND_M)
             fresh &= bands < edge
             told = max(told, edge - 1.0)
-            # Beyond the widest radius only those who need no journey count: all of them at once.
-            beyond = order.far.beyond_m is not None and bool(
-                metres.max() > order.far.beyond_m + 2 * BAND_M
-            )
-            wanted = len(rows) if beyond else wanted * _GROWTH
-        found, metres, bands = found[fresh], metres[fresh], bands[fresh]
-        lots = snapshot.lots[found]
-        turn = np.lexsort((lots, draw(lots, order.seed), bands))
-        yield found[turn], metres[turn]
+        yield _part(snapshot, order.seed, found[fresh], metres[fresh], bands[fresh])
         if last:
             return
+        wanted *= _GROWTH
+        limit = order.limit() if tree is capability.tree else None
+        if limit is not None and farthest > limit + 2 * BAND_M:
+            if capability.roaming is None:
+                return
+            wanted = max(order.first, wanted * len(capability.roaming.rows) // len(rows))
+            rows, tree = capability.roaming.rows, capability.roaming.tree
+
+
+def _part(
+    snapshot: Snapshot, seed: int, rows: Indices, metres: NDArray[np.float64],
+    bands: NDArray[np.float64],
+) -> Part:  # fmt: skip
+    lots = snapshot.lots[rows]
+    turn = np.lexsort((lots, draw(lots, seed), bands))
+    return rows[turn], metres[turn]
 
 
 def draw(lots: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

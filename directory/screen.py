@@ -119,24 +119,6 @@ class Screen:
         found[~served] &= np.uint8(~_HOME_VISIT & 0xFF)
         return found
 
-    def roams(self, need: Need, rows: Indices, beyond_m: float) -> Mask:
-        """Tell which rows may take a patient who is farther away than some metres and stays there.
-
-        Args:
-            need: What is asked.
-            rows: Shape (n,).
-            beyond_m: Great-circle metres.
-        """
-        ways = self._modalities[rows]
-        if need.modalities:
-            ways &= np.uint8(bits(need.modalities))
-        found: Mask = (ways & np.uint8(EVERY_WAY & ~OFFICE & ~_HOME_VISIT)) != 0
-        served = self._coverage[rows] > beyond_m
-        if need.commune is not None:
-            served |= _picked(self._communes, need.commune, rows)
-        found |= served & ((ways & np.uint8(_HOME_VISIT)) != 0)
-        return found
-
 
 def _members(rows: Sequence[object], codes: "Callable[..., frozenset[str]]") -> dict[str, Mask]:
     """Give for each code which rows have it."""

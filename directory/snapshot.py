@@ -35,11 +35,21 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Diary", "OpenSlot", "Search", "Snapshot", "freeze", "freeze_rows"]
 
 
-class Capability(msgspec.Struct, frozen=True):
-    """The care services of one service code: their rows, and a tree over unit vectors."""
+class Reach(msgspec.Struct, frozen=True):
+    """Some care services: their rows, and a tree over unit vectors."""
 
     rows: Indices
     tree: "cKDTree"
+
+
+class Capability(Reach, frozen=True):
+    """The care services of one service code.
+
+    Attributes:
+        roaming: Those of them that do more than wait at an office; None = all wait there.
+    """
+
+    roaming: Reach | None
 
 
 class Snapshot:
@@ -74,20 +84,30 @@ class Snapshot:
         self.lat = np.array([place.lat for place in locations], dtype=np.float64)
         keys = np.frombuffer(b"".join(one.id.bytes for one in services), dtype=">u8")
         self.lots = keys.reshape(-1, 2)[:, 1].astype(np.uint64)
-        from scipy.spatial import cKDTree  # noqa: PLC0415 - slow to import, first needed here
-
-        points = distance.unit_vectors(self.lon, self.lat)
-        grouped: dict[str, list[int]] = {}
-        for row, service in enumerate(services):
-            grouped.setdefault(service.service, []).append(row)
-        self._capabilities = {
-            code: Capability(np.array(rows, dtype=np.intp), cKDTree(points[rows]))
-            for code, rows in grouped.items()
-        }
+        self._capabilities = self._grown()
         self._owned: dict[UUID, list[int]] = {}
         for row, service in enumerate(services):
             self._owned.setdefault(service.organisation_id, []).append(row)
         self._mirrored: dict[str, frozenset[ScheduleId]] = {}
+
+    def _grown(self) -> dict[str, Capability]:
+        """Give the trees of each service code."""
+        from scipy.spatial import cKDTree  # noqa: PLC0415 - slow to import, first needed here
+
+        points = distance.unit_vectors(self.lon, self.lat)
+        grouped: dict[str, list[int]] = {}
+        for row, service in enumerate(self.services):
+            grouped.setdefault(service.service, []).append(row)
+        found = {}
+        for code, mine in grouped.items():
+            rows = np.array(mine, dtype=np.intp)
+            roaming = rows[~self.screen.office_only[rows]]
+            found[code] = Capability(
+                rows,
+                cKDTree(points[rows]),
+                Reach(roaming, cKDTree(points[roaming])) if len(roaming) else None,
+            )
+        return found
 
     def service(self, care_service_id: CareServiceId) -> CareService | None:
         """Give one care service, or None."""
