@@ -1,26 +1,21 @@
 """Fetches a publisher's feed over HTTPS into a folder: bounded, asked once, from public hosts only.
 
-A publisher names addresses, so every one is checked where it leads: https only, never an address
-of a private, local or reserved network (the connection goes to the very address that was checked,
-so that a name cannot change in between), no redirect is followed, and bytes, time and compression
-have limits. This machine is allowed by a setting only.
+A publisher names addresses, so every one is checked where it leads (`outgoing`), no redirect is
+followed, and bytes, time and compression have limits. This machine is allowed by a setting only.
 """
 
 import contextlib
 import http.client
-import ipaddress
-import socket
-import ssl
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import msgspec
 
-from interop import smart_scheduling
+from interop import outgoing, smart_scheduling
 from kernel import errors
 
 CHUNK: Final = 1 << 16
@@ -129,8 +124,9 @@ class Source:
 
     @contextlib.contextmanager
     def _answer(self, address: str, etag: str | None) -> Iterator[http.client.HTTPResponse]:
-        parts = _parts(address)
-        connection = _Pinned(parts, self._resolve(parts), self._limits.connect_s)
+        parts = outgoing.parts(address)
+        where = outgoing.resolve(parts, loopback=self._loopback)
+        connection = outgoing.Pinned(parts, where, self._limits.connect_s)
         headers = {"Accept-Encoding": "gzip", "User-Agent": "regul", "Connection": "close"}
         if etag:
             headers["If-None-Match"] = etag
@@ -141,15 +137,6 @@ class Source:
                 yield answer
         finally:
             connection.close()
-
-    def _resolve(self, parts: SplitResult) -> str:
-        """Give an address of the host that may be asked: all of its addresses have to be."""
-        host, port = parts.hostname or "", _port(parts)
-        found = {str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-        for one in found:
-            if not allowed(one, loopback=self._loopback, https=parts.scheme == "https"):
-                raise errors.Invalid("feed_address_refused", "A feed is on the public network.")
-        return min(found)
 
     def _pieces(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
         """Yield the decoded bytes, counting them."""
@@ -193,61 +180,3 @@ def _check_status(status: int) -> None:
         raise http.client.HTTPException
     if status != _OK:
         raise errors.Invalid("feed_refused", "The publisher refuses.", status=status)
-
-
-def _parts(address: str) -> SplitResult:
-    """Read an address.
-
-    Raises:
-        kernel.errors.Invalid: `feed_address_refused`: no plain http(s) address.
-    """
-    try:
-        parts = urlsplit(address)
-        _port(parts)
-    except ValueError as error:
-        raise errors.Invalid("feed_address_refused", "That is no address.") from error
-    plain = parts.scheme in {"http", "https"} and parts.hostname and not parts.username
-    if not plain or not address.isprintable() or " " in address:
-        raise errors.Invalid("feed_address_refused", "A feed has an https address.")
-    return parts
-
-
-def _port(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-# Addresses of IPv4 hosts behind a translator: RFC 6052 and RFC 8215.
-_TRANSLATED: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48")))
-
-
-def allowed(address: str, *, loopback: bool, https: bool) -> bool:
-    """Tell whether an IP address may be asked.
-
-    Args:
-        address: IPv4 or IPv6, without a name.
-        loopback: This machine is allowed, with or without TLS.
-        https: The connection is encrypted.
-    """
-    one = ipaddress.ip_address(address.partition("%")[0])
-    if any(one in network for network in _TRANSLATED):
-        return False
-    inner = getattr(one, "ipv4_mapped", None) or getattr(one, "sixtofour", None) or one
-    if inner.is_loopback:
-        return loopback
-    return https and inner.is_global and not inner.is_multicast and one.is_global == inner.is_global
-
-
-class _Pinned(http.client.HTTPConnection):
-    """A connection to an address that was checked, under the host's own name."""
-
-    def __init__(self, parts: SplitResult, address: str, timeout_s: float) -> None:
-        super().__init__(parts.hostname or "", _port(parts), timeout=timeout_s)
-        self._address = address
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-
-    def connect(self) -> None:
-        """Connect to the checked address; the certificate has to be the host's."""
-        sock = socket.create_connection((self._address, self.port), self.timeout)
-        self.sock = (
-            sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self.host)
-        )

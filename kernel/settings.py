@@ -27,8 +27,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         log_level: `debug`, `info`, `warning` or `error`; `REGUL_LOG_LEVEL`.
         auth_callout_seed: File with the account seed for NATS partner sign-in; empty = this
             service answers no auth callout; `REGUL_AUTH_CALLOUT_SEED`.
-        feeds_from_loopback: Feeds may be fetched from this machine, over plain HTTP;
-            `REGUL_FEEDS_FROM_LOOPBACK`.
+        feeds_from_loopback: Feeds may be fetched, and sources of mirrored diaries asked, on this
+            machine, over plain HTTP; `REGUL_FEEDS_FROM_LOOPBACK`.
+        source_credentials: Folder with one file for each bearer token that a source of mirrored
+            diaries asks for; `REGUL_SOURCE_CREDENTIALS`.
+        webhooks_to_loopback: Webhooks may go to this machine, on any port and over plain HTTP;
+            `REGUL_WEBHOOKS_TO_LOOPBACK`.
     """
 
     database_url: str = ""
@@ -45,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     auth_callout_seed: str = ""
     feeds_from_loopback: bool = False
+    source_credentials: Path = Path(".regul/keys/sources")
+    webhooks_to_loopback: bool = False
 
 
 VARIABLES: Mapping[str, str] = {
@@ -62,6 +68,8 @@ VARIABLES: Mapping[str, str] = {
     "REGUL_LOG_LEVEL": "log_level",
     "REGUL_AUTH_CALLOUT_SEED": "auth_callout_seed",
     "REGUL_FEEDS_FROM_LOOPBACK": "feeds_from_loopback",
+    "REGUL_SOURCE_CREDENTIALS": "source_credentials",
+    "REGUL_WEBHOOKS_TO_LOOPBACK": "webhooks_to_loopback",
 }
 """Environment variable -> field. `NAME_FILE` reads the value of NAME from a file (secrets)."""
 

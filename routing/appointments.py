@@ -1,8 +1,9 @@
 """Appointments: a hold becomes a confirmed meeting, in one transaction with all that must be known.
 
 The seat, the appointment, the handoff, the events and the audit row commit together or not at
-all. Publishing a slot is acceptance; an extra place, a mirrored diary and U0-U2 need a named
-human's answer. Calling an appointment off frees its seat in the same transaction.
+all. Publishing a slot is acceptance; an extra place and U0-U2 need a named human's answer, and so
+does a mirrored diary that has no interface and no link (`mirrored`). Calling an appointment off
+frees its seat in the same transaction, once its source has nothing either.
 """
 
 from typing import Final
@@ -18,7 +19,7 @@ from kernel.actor import Actor, require
 from kernel.crypto import KeyRing
 from kernel.database import Tx
 from kernel.inputs import Code, Text
-from routing import holds, progress, waiting
+from routing import holds, mirrored, progress, waiting
 from routing.model import Appointment, AppointmentState, AppointmentVerb, OfferKind, before
 from triage import cases, dispositions, participants
 
@@ -60,7 +61,8 @@ async def book(tx: Tx, actor: Actor, command: Book, keys: KeyRing) -> Appointmen
         keys: Seals the instructions with the case's key.
 
     Returns:
-        The appointment, `pending` while a mirrored diary's editor has to confirm it.
+        The appointment, `pending` while a mirrored diary's source has to confirm it. Until then the
+        centre keeps the patient: the clinic is told when its own diary has said yes.
 
     Raises:
         Missing: `hold_missing`.
@@ -85,12 +87,17 @@ async def book(tx: Tx, actor: Actor, command: Book, keys: KeyRing) -> Appointmen
     pending = booked.state is AppointmentState.PENDING
     kind = catalogue.AppointmentPending if pending else catalogue.AppointmentBooked
     await tell(tx, actor, booked, kind)
-    handed = await _hand_over(tx, actor, booked)
+    asked = pending and await mirrored.begin(tx, booked)
+    handed = None if asked else await hand_over(tx, actor, booked)
     await waiting.placed(
         tx, actor, booked.disposition_id, booked.care_service_id, slot_id=booked.slot_id
     )
     await record(tx, actor, "appointment.book", booked)
-    return msgspec.structs.replace(booked, handoff_id=handed.id, instructions=command.instructions)
+    return msgspec.structs.replace(
+        booked,
+        handoff_id=None if handed is None else handed.id,
+        instructions=command.instructions,
+    )
 
 
 async def get(tx: Tx, actor: Actor, appointment_id: UUID, keys: KeyRing) -> Appointment:
@@ -157,6 +164,9 @@ async def cancel(tx: Tx, actor: Actor, appointment_id: UUID, command: Cancel) ->
 async def call_off(tx: Tx, actor: Actor, appointment_id: UUID, reason: str) -> Appointment | None:
     """Cancel an appointment that is still to come, with its seat, its handoff and its event.
 
+    A seat that the source of a mirrored diary may have booked stays taken until the source is known
+    to have given it back (`mirrored`).
+
     Args:
         tx: The transaction.
         actor: Who causes it; the calling use case has checked that they may.
@@ -200,8 +210,17 @@ async def find(tx: Tx, appointment_id: UUID) -> Appointment | None:
     return None if row is None else from_row(row)
 
 
-async def _hand_over(tx: Tx, actor: Actor, booked: Appointment) -> Handoff:
-    """Ask the receiver to take over; a published slot has accepted already."""
+async def hand_over(tx: Tx, actor: Actor, booked: Appointment) -> Handoff:
+    """Ask the receiver to take over; a published slot, or its own diary, has accepted already.
+
+    Args:
+        tx: The transaction.
+        actor: Who sends the patient.
+        booked: The appointment.
+
+    Returns:
+        The handoff.
+    """
     await participants.add(tx, booked.case_id, booked.organisation_id, booked.territory_id)
     agreement = booked.kind is OfferKind.OVERBOOK or booked.state is AppointmentState.PENDING
     handed = await handoffs.request(
@@ -212,6 +231,7 @@ async def _hand_over(tx: Tx, actor: Actor, booked: Appointment) -> Handoff:
             territory_id=booked.territory_id,
             subject_kind="appointment",
             subject_id=booked.id,
+            disposition_id=booked.disposition_id,
             to_organisation_id=booked.organisation_id,
             care_service_id=booked.care_service_id,
             acuity=booked.acuity,
@@ -406,7 +426,17 @@ with gone as (
     returning id, claim, case_id, disposition_id, territory_id, organisation_id, care_service_id,
         location_id, slot_id, seat, kind, modality, acuity, state, starts_at, ends_at, booked_by,
         booked_at, handoff_id, cancel_reason),
-freed as materialized (select directory.directory_release(g.claim) as freed from gone g)
+undo as (
+    update routing.source_booking b
+    set state = case when b.attempts = 0 and b.channel = 'api' then 'undone' else 'undoing' end,
+        settled_at = case when b.attempts = 0 and b.channel = 'api' then kernel.regul_now() end,
+        due_at = kernel.regul_now()
+    from gone g where b.appointment_id = g.id and b.state in ('asking', 'confirmed')
+    returning b.claim, b.state),
+freed as materialized (
+    select case when u.state = 'undoing' then false else directory.directory_release(g.claim) end
+        as freed
+    from gone g left join undo u on u.claim = g.claim)
 select g.id, g.claim, g.case_id, g.disposition_id, g.territory_id, g.organisation_id,
     g.care_service_id, g.location_id, g.slot_id, g.seat, g.kind, g.modality, g.acuity, g.state,
     g.starts_at, g.ends_at, g.booked_by, g.booked_at, g.handoff_id, g.cancel_reason

@@ -1,4 +1,4 @@
-"""Routing's background tasks: reactions to the feed, waiting entries overdue, lapsed holds told."""
+"""Routing's background tasks: reactions, waiting entries overdue, lapsed holds, silent sources."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, Never
@@ -7,7 +7,7 @@ from events import following, listening
 from kernel import actor as actors
 from kernel.actor import Actor
 from kernel.database import Database, Tx
-from routing import holds, reactions, waiting
+from routing import holds, reactions, source_answers, waiting
 
 TICK_S: Final = 1.0
 """How often the clock is looked at; a deadline is noticed at most this much later."""
@@ -25,6 +25,7 @@ def workers(database: Database) -> Mapping[str, Callable[[], Coroutine[Any, Any,
         "reactions": lambda: following.follow(database, CONSUMER, reactions.REACTIONS),
         "waiting": lambda: _tick(database, waiting.escalate),
         "lapsed_holds": lambda: _tick(database, holds.tell_lapsed),
+        "silent_sources": lambda: _tick(database, source_answers.give_up),
     }
 
 

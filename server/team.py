@@ -10,6 +10,7 @@ from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.settings import Settings
 from routing import work as routing_work
+from server.source_bookings import Asker
 from triage import work as triage_work
 
 
@@ -40,4 +41,5 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
         *(Worker(name=f"events.{one.name}", run=one.run) for one in of_events),
         *(Worker(name=f"routing.{name}", run=act) for name, act in of_routing.items()),
         *(Worker(name=f"triage.{name}", run=act) for name, act in of_triage.items()),
+        Worker(name="server.source_bookings", run=lambda: Asker(database, settings).run()),
     ]

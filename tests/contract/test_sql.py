@@ -30,6 +30,9 @@ ALLOWED: dict[str, set[str]] = {
         "directory_release",
         "directory_extend",
         "directory_refusal",
+        "directory_channel",
+        "directory_owner",
+        "directory_gone",
     },
 }
 READS: dict[str, set[str]] = {

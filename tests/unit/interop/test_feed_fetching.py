@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from interop import feed_fetching, smart_scheduling
+from interop import outgoing, smart_scheduling
 from interop.feed_fetching import Limits, Source
 from kernel import errors
 
@@ -193,9 +193,9 @@ def test_one_private_address_of_a_name_is_enough_to_refuse_it(
 
 
 def test_a_public_address_is_allowed_with_tls_only() -> None:
-    assert feed_fetching.allowed("93.184.216.34", loopback=False, https=True)
-    assert feed_fetching.allowed("2606:2800:220:1::1", loopback=False, https=True)
-    assert not feed_fetching.allowed("93.184.216.34", loopback=True, https=False)
+    assert outgoing.allowed("93.184.216.34", loopback=False, https=True)
+    assert outgoing.allowed("2606:2800:220:1::1", loopback=False, https=True)
+    assert not outgoing.allowed("93.184.216.34", loopback=True, https=False)
 
 
 def test_a_manifest_of_too_many_files_is_refused(publisher: Publisher, tmp_path: Path) -> None:
