@@ -12,9 +12,9 @@ from litestar.di import NamedDependency
 
 from console import forms, week
 from console.reader import Reader
-from directory import agreements, service, standings
+from directory import absences, agreements, service, standings
+from directory.absences import Absent
 from directory.consent import LARGEST_QUOTA, LONGEST_HOLD_BACK_S, Consent
-from directory.service import Absent
 from directory.standings import Objection, Trusted
 from directory.store import DiaryView
 from kernel import errors
@@ -188,7 +188,7 @@ async def leave(request: Request[Any, Any, Any], who: NamedDependency[Reader]) -
 
     async def act(tx: Tx) -> str:
         command = Absent(since=since, until=until, schedule_id=schedule_id)
-        emptied = await service.be_absent(tx, who.edge.actor, command)
+        emptied = await absences.be_absent(tx, who.edge.actor, command)
         return who.words.t("absence.done", withdrawn=emptied.withdrawn, displaced=emptied.displaced)
 
     return await _answer(who, schedule_id, act)

@@ -6,16 +6,24 @@ from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
-from litestar import delete, get, put
+from litestar import get, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from directory import offers, publication, schedule_api, search_api, service
+from directory import (
+    capacity_api,
+    offers,
+    publication,
+    schedule_api,
+    search_api,
+    service,
+    slot_api,
+)
 from directory.inputs import near as read_near
 from directory.model import Interval, Modality, SlotKind, Visibility
 from directory.offers import CareServiceView
 from directory.recurrence import Absence, Recurring
-from directory.service import Withdrawn
+from directory.slot_api import SlotInput
 from directory.store import DiaryView, Published, SlotView
 from kernel import errors
 from kernel.edge import Edge
@@ -26,23 +34,6 @@ _LONGEST_WINDOW: Final = timedelta(days=92)
 
 Limit = Annotated[int, QueryParameter(ge=1, le=_MOST)]
 Radius = Annotated[int | None, QueryParameter(ge=1, le=500_000)]
-
-
-class SlotInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One slot of a publication.
-
-    Attributes:
-        key: The publisher's own name of it; with its start it is unique in the publication.
-        capacity: Number of patients; 1 for kind `slot`.
-    """
-
-    key: ShortText
-    starts_at: UtcTime
-    ends_at: UtcTime
-    kind: SlotKind = SlotKind.SLOT
-    modality: Modality = Modality.OFFICE
-    visibility: Visibility = Visibility.PUBLIC
-    capacity: Annotated[int, msgspec.Meta(ge=1, le=200)] = 1
 
 
 class RecurringInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -206,34 +197,11 @@ async def publish_slots(
         schedule_id=schedule_id,
         window=_window(data.starts_at, data.ends_at),
         sequence=data.sequence,
-        slots=tuple(map(_slot, data.slots, range(len(data.slots)))),
+        slots=tuple(map(slot_api.slot, data.slots, range(len(data.slots)))),
         recurring=tuple(map(_recurring, data.recurring)),
         absences=tuple(Absence(since=one.since, until=one.until) for one in data.absences),
     )
     return await edge.run(lambda tx: service.publish(tx, edge.actor, command))
-
-
-@delete(
-    "/slots/{slot_id:uuid}",
-    status_code=200,
-    tags=["directory"],
-    summary="Withdraw one slot; repeating it changes nothing",
-)
-async def withdraw_slot(edge: NamedDependency[Edge], slot_id: FromPath[UUID]) -> Withdrawn:
-    """Withdraw one slot; repeating it changes nothing."""
-    return await edge.run(lambda tx: service.withdraw(tx, edge.actor, slot_id))
-
-
-def _slot(given: SlotInput, index: int) -> publication.PublishedSlot:
-    return publication.PublishedSlot(
-        key=given.key,
-        start=utc(given.starts_at, f"slots[{index}].starts_at"),
-        end=utc(given.ends_at, f"slots[{index}].ends_at"),
-        kind=given.kind,
-        modality=given.modality,
-        visibility=given.visibility,
-        capacity=given.capacity,
-    )
 
 
 def _recurring(given: RecurringInput) -> Recurring:
@@ -274,7 +242,8 @@ ROUTES: Final = [
     list_schedules,
     list_slots,
     publish_slots,
-    withdraw_slot,
+    *slot_api.ROUTES,
     *schedule_api.ROUTES,
+    *capacity_api.ROUTES,
     *search_api.ROUTES,
 ]

@@ -1,7 +1,7 @@
 """May this slot be shown or claimed, for this audience, at this moment? Visibility and consent.
 
 A pure rule that every read applies. Its twin where rows are read and seats claimed is the function
-`directory.directory_refusal` of `schema/0023_directory_consent.sql`; tests compare the two.
+`directory.directory_refusal` of `schema/0028_directory_capacity.sql`; tests compare the two.
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,7 @@ class Refusal(StrEnum):
 
     OVER = "over"
     PAUSED = "paused"
+    ABSENT = "absent"
     VISIBILITY = "visibility"
     HELD_BACK = "held_back"
     OUTDATED = "outdated"
@@ -109,6 +110,8 @@ def refusal(
         found = Refusal.OVER
     elif schedule.paused:
         found = Refusal.PAUSED
+    elif schedule.absences and _absent(schedule, start):
+        found = Refusal.ABSENT
     elif visibility not in SHOWN_TO[audience]:
         found = Refusal.VISIBILITY
     elif _held_back(schedule, start, now):
@@ -162,6 +165,12 @@ def freshness(schedule: Schedule, now: datetime) -> Freshness:
 def _held_back(schedule: Schedule, start: datetime, now: datetime) -> bool:
     released = released_at(schedule, start)
     return released is not None and now < released
+
+
+def _absent(schedule: Schedule, start: datetime) -> bool:
+    day = start.astimezone(_zone(schedule.zone)).date()
+    ends = iter(schedule.absences)
+    return any(since <= day <= until for since, until in zip(ends, ends, strict=True))
 
 
 def _spent(schedule: Schedule, start: datetime) -> bool:

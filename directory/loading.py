@@ -23,6 +23,7 @@ from directory.model import (
 from directory.rows import Rows
 from directory.snapshot import Snapshot
 from events import feed
+from events.catalogue import SourceLimitChanged
 from events.listening import Bell
 from events.model import StoredEvent
 from kernel import actor, errors
@@ -181,6 +182,9 @@ class Keeper:
                 await self._reload(clock_s)
                 return
             events += found
+        if any(isinstance(one.event, SourceLimitChanged) for one in events):
+            await self._reload(clock_s)
+            return
         schedules, slots = touched(event for event in events if event.position <= head)
         async with self._database.transaction(actor.system()) as tx:
             self._snapshot = await refresh(
@@ -219,7 +223,14 @@ def _service(row: asyncpg.Record) -> CareService:
 
 def _schedules(records: Iterable[asyncpg.Record]) -> list[Schedule]:
     return [
-        Schedule(**{**row, "ownership": Ownership(row["ownership"]), "spent": tuple(row["spent"])})
+        Schedule(
+            **{
+                **row,
+                "ownership": Ownership(row["ownership"]),
+                "spent": tuple(row["spent"]),
+                "absences": tuple(row["absences"]),
+            }
+        )
         for row in records
     ]
 
@@ -249,10 +260,16 @@ select s.id, s.care_service_id, s.ownership, s.source, s.sequence, s.as_of, s.pa
     s.release_before_s, s.release_min, s.quota_per_day, p.zone,
     case when s.quota_per_day is null then '{}'::date[]
         else directory.spent_days(s.id, s.quota_per_day, p.zone) end as spent,
-    a.marked_after_s, a.refused_after_s
+    coalesce(b.days, '{}'::date[]) as absences, a.marked_after_s, a.refused_after_s
 from directory.schedule s
     join directory.care_service c on c.id = s.care_service_id
     join directory.location p on p.id = c.location_id
+    left join (
+        select e.schedule_id, array_agg(d.day order by e.id, d.day) as days
+        from directory.absence e, unnest(array[e.since, e.until]) as d (day)
+        where e.ended_at is null
+            and e.until >= (kernel.regul_now() - interval '2 days')::date
+        group by e.schedule_id) b on b.schedule_id = s.id
     left join lateral (
         select d.marked_after_s, d.refused_after_s from directory.source_limit d
         where d.source in (s.source, '*') order by d.source = '*' limit 1) a

@@ -5,7 +5,7 @@ goes out in `slot.displaced`, which the routing room turns into an owned task.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ import msgspec
 
 from directory import codes, offers, publication, recurrence, seats, store
 from directory.consent import Audience
-from directory.model import Interval, SlotId, wall_clock_utc
+from directory.model import Interval, SlotId
 from directory.publication import PublishedSlot
 from directory.recurrence import Absence, Recurring
 from directory.store import Diary, DiaryView, Published, SlotView
@@ -52,37 +52,6 @@ class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
     displaced: int
 
 
-class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """The practitioner is away on local days; both ends included.
-
-    Attributes:
-        schedule_id: Whose diary; None when a role is named.
-        role_id: All diaries of a practitioner's role; None when a schedule is named.
-    """
-
-    since: date
-    until: date
-    schedule_id: UUID | None = None
-    role_id: UUID | None = None
-
-
-class Emptied(msgspec.Struct, frozen=True, kw_only=True):
-    """What an absence did.
-
-    Attributes:
-        schedules: Diaries it was applied to.
-        withdrawn: Slots no longer offered.
-        displaced: Seats somebody held or was booked on; each booked one has an owned task.
-    """
-
-    schedules: int
-    withdrawn: int
-    displaced: int
-
-
-LONGEST_ABSENCE: Final = timedelta(days=366)
-_YEARS: Final = range(2000, 2101)
-_ABSENT: Final = "absent"
 _WITHDRAWN: Final = "withdrawn"
 _RESIZED: Final = "capacity_reduced"
 
@@ -115,7 +84,7 @@ async def publish(tx: Tx, actor: Actor, command: Publish) -> Published:
         kernel.errors.Conflict: `sequence_not_newer`, with the `current` one; nothing changed.
     """
     require(actor, "schedule.publish")
-    diary = await _diary(tx, command.schedule_id)
+    diary = await diary_of(tx, command.schedule_id)
     require(actor, "schedule.publish", organisation_id=diary.organisation_id)
     slots = command.slots + recurrence.expand(
         command.recurring, command.absences, command.window, ZoneInfo(diary.zone)
@@ -124,7 +93,7 @@ async def publish(tx: Tx, actor: Actor, command: Publish) -> Published:
     digest = publication.digest(command.window, slots)
     moment = await store.advance(tx, command.schedule_id, command.sequence)
     if moment is None:
-        return await _published_before(tx, command, digest)
+        return await published_before(tx, command.schedule_id, command.sequence, digest)
     stored = await store.slots_in_window(tx, command.schedule_id, command.window)
     change = publication.diff(stored, slots, moment)
     count, displaced = await seats.withdraw_slots(tx, change.withdrawn)
@@ -141,19 +110,20 @@ async def publish(tx: Tx, actor: Actor, command: Publish) -> Published:
         displaced=sum(map(len, displaced.values())) + sum(map(len, squeezed.values())),
     )
     await store.insert_publication(tx, published, command.window, digest, actor.id)
-    await _announce_displaced(tx, actor, diary, displaced, _WITHDRAWN)
-    await _announce_displaced(tx, actor, diary, squeezed, _RESIZED)
-    await _announce(tx, actor, diary, published, command.window)
+    await announce_displaced(tx, actor, diary, displaced, _WITHDRAWN)
+    await announce_displaced(tx, actor, diary, squeezed, _RESIZED)
+    await announce(tx, actor, diary, published, command.window)
     return published
 
 
-async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
+async def withdraw(tx: Tx, actor: Actor, slot_id: UUID, sequence: int | None = None) -> Withdrawn:
     """Withdraw one slot; doing it again changes nothing and gives the same answer.
 
     Args:
         tx: The transaction.
         actor: The clinic, a delegate, a partner or the system.
         slot_id: Which slot.
+        sequence: Of its publisher; None = now, whatever was published.
 
     Returns:
         How many seats were displaced.
@@ -161,24 +131,27 @@ async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
     Raises:
         kernel.errors.Missing: `slot_missing`.
         kernel.errors.Forbidden: `action_not_allowed`, `other_organisation`.
-        kernel.errors.Conflict: `slot_over`: it has ended, what happened stays.
+        kernel.errors.Conflict: `slot_over`: it has ended, what happened stays;
+            `sequence_not_newer`: its diary was published later than this.
     """
     require(actor, "schedule.publish")
     slot = await store.find_slot(tx, slot_id)
     if slot is None:
         raise errors.Missing("slot_missing")
-    diary = await _diary(tx, slot.schedule_id)
+    diary = await diary_of(tx, slot.schedule_id)
     require(actor, "schedule.publish", organisation_id=diary.organisation_id)
     if slot.over:
         raise errors.Conflict("slot_over", "The slot has ended.")
     moment = await store.lock_schedule(tx, slot.schedule_id)
+    if sequence is not None and not slot.withdrawn:
+        moment = await _later(tx, diary, sequence)
     count, displaced = await seats.withdraw_slots(tx, [slot_id])
     if count == 0:
         return Withdrawn(slot_id=slot_id, displaced=await store.displaced_seats(tx, slot_id))
     lost = sum(map(len, displaced.values()))
     published = Published(
         schedule_id=diary.schedule.id,
-        sequence=diary.schedule.sequence,
+        sequence=diary.schedule.sequence if sequence is None else sequence,
         as_of=moment,
         slots=0,
         added=0,
@@ -186,71 +159,9 @@ async def withdraw(tx: Tx, actor: Actor, slot_id: UUID) -> Withdrawn:
         withdrawn=count,
         displaced=lost,
     )
-    await _announce_displaced(tx, actor, diary, displaced, _WITHDRAWN)
-    await _announce(tx, actor, diary, published, slot.interval)
+    await announce_displaced(tx, actor, diary, displaced, _WITHDRAWN)
+    await announce(tx, actor, diary, published, slot.interval)
     return Withdrawn(slot_id=slot_id, displaced=lost)
-
-
-async def be_absent(tx: Tx, actor: Actor, command: Absent) -> Emptied:
-    """Withdraw every slot of some local days; doing it again changes nothing.
-
-    Seats that somebody holds or is booked on are displaced and told one by one, as when a window
-    without them is published. Later publications are the publisher's word anew.
-
-    Args:
-        tx: The transaction.
-        actor: The clinic, a delegate, a partner or the system.
-        command: Which days of which diary, or of all diaries of a role.
-
-    Returns:
-        How much was withdrawn, over all diaries.
-
-    Raises:
-        kernel.errors.Missing: `schedule_missing`: no such schedule, or a role without any.
-        kernel.errors.Forbidden: `action_not_allowed`, `other_organisation`.
-        kernel.errors.Invalid: `absence_range`: it ends before it begins, lasts over a year, or
-            lies outside the years 2000 to 2100.
-    """
-    require(actor, "schedule.publish")
-    if command.since.year not in _YEARS or not (
-        timedelta() <= command.until - command.since < LONGEST_ABSENCE
-    ):
-        raise errors.Invalid("absence_range", "An absence is a year at most and ends last.")
-    found = [command.schedule_id] if command.schedule_id is not None else []
-    if command.role_id is not None:
-        found += await store.schedules_of_role(tx, command.role_id)
-    if not found:
-        raise errors.Missing("schedule_missing")
-    done = [await _empty(tx, actor, schedule_id, command) for schedule_id in sorted(found)]
-    return Emptied(
-        schedules=len(done),
-        withdrawn=sum(withdrawn for withdrawn, _ in done),
-        displaced=sum(displaced for _, displaced in done),
-    )
-
-
-async def _empty(tx: Tx, actor: Actor, schedule_id: UUID, command: Absent) -> tuple[int, int]:
-    """Withdraw the days of one diary; give slots withdrawn and seats displaced."""
-    diary = await _diary(tx, schedule_id)
-    require(actor, "schedule.publish", organisation_id=diary.organisation_id)
-    zone = ZoneInfo(diary.zone)
-    window = Interval(
-        start=wall_clock_utc(command.since, 0, zone),
-        end=wall_clock_utc(command.until + timedelta(days=1), 0, zone),
-    )
-    moment = await store.lock_schedule(tx, schedule_id)
-    stored = await store.slots_in_window(tx, schedule_id, window)
-    change = publication.diff(stored, (), moment)
-    count, displaced = await seats.withdraw_slots(tx, change.withdrawn)
-    lost = sum(map(len, displaced.values()))
-    if count:
-        published = Published(
-            schedule_id=diary.schedule.id, sequence=diary.schedule.sequence, as_of=moment,
-            slots=0, added=0, changed=0, withdrawn=count, displaced=lost,
-        )  # fmt: skip
-        await _announce_displaced(tx, actor, diary, displaced, _ABSENT)
-        await _announce(tx, actor, diary, published, window)
-    return count, lost
 
 
 async def diaries(
@@ -285,7 +196,7 @@ async def slots(
         kernel.errors.Missing: `schedule_missing`.
     """
     require(actor, "directory.read")
-    diary = await _diary(tx, schedule_id)
+    diary = await diary_of(tx, schedule_id)
     seen_by = audience(actor, diary.organisation_id)
     return await store.shown_slots(tx, schedule_id, window, seen_by, page)
 
@@ -317,27 +228,54 @@ async def care_service(tx: Tx, actor: Actor, care_service_id: UUID) -> offers.Ca
     return found
 
 
-async def _diary(tx: Tx, schedule_id: UUID) -> Diary:
+async def diary_of(tx: Tx, schedule_id: UUID) -> Diary:
+    """Find a schedule with whose it is.
+
+    Raises:
+        kernel.errors.Missing: `schedule_missing`.
+    """
     found = await store.find_diary(tx, schedule_id)
     if found is None:
         raise errors.Missing("schedule_missing")
     return found
 
 
-async def _published_before(tx: Tx, command: Publish, digest: bytes) -> Published:
-    """Give the answer to a repetition, or refuse a sequence that is not newer."""
-    earlier = await store.find_publication(tx, command.schedule_id, command.sequence)
+async def _later(tx: Tx, diary: Diary, sequence: int) -> datetime:
+    """Set a higher sequence, or refuse."""
+    moment = await store.advance(tx, diary.schedule.id, sequence)
+    if moment is None:
+        current = (await diary_of(tx, diary.schedule.id)).schedule.sequence
+        raise errors.Conflict(
+            "sequence_not_newer", "A later publication is already stored.", current=current
+        )
+    return moment
+
+
+async def published_before(tx: Tx, schedule_id: UUID, sequence: int, digest: bytes) -> Published:
+    """Give the answer to a repetition.
+
+    Args:
+        tx: The transaction.
+        schedule_id: Which schedule.
+        sequence: As sent; not higher than the stored one.
+        digest: Of the body sent.
+
+    Raises:
+        kernel.errors.Conflict: `sequence_not_newer`, with the `current` one.
+    """
+    earlier = await store.find_publication(tx, schedule_id, sequence)
     if earlier is not None and earlier[0] == digest:
         return earlier[1]
-    current = (await _diary(tx, command.schedule_id)).schedule.sequence
+    current = (await diary_of(tx, schedule_id)).schedule.sequence
     raise errors.Conflict(
         "sequence_not_newer", "A later publication is already stored.", current=current
     )
 
 
-async def _announce(
+async def announce(
     tx: Tx, actor: Actor, diary: Diary, published: Published, window: Interval
 ) -> None:
+    """Tell that a window of a diary changed, and keep who did it."""
     await outbox.append(
         tx,
         actor,
@@ -360,13 +298,14 @@ async def _announce(
     )  # fmt: skip
 
 
-async def _announce_displaced(
+async def announce_displaced(
     tx: Tx,
     actor: Actor,
     diary: Diary,
     displaced: Mapping[SlotId, tuple[UUID, ...]],
     reason: str,
 ) -> None:
+    """Tell the claims of displaced seats, slot by slot, with the reason's code."""
     for slot_id, claims in displaced.items():
         await outbox.append(
             tx,

@@ -198,11 +198,12 @@ async def slots_in_window(tx: Tx, schedule_id: UUID, window: Interval) -> Sequen
 
 
 class StoredSlot(msgspec.Struct, frozen=True, kw_only=True):
-    """What withdrawing a slot needs to know; `over` when it has ended."""
+    """What changing one slot needs to know; `over` when it has ended."""
 
     schedule_id: ScheduleId
     interval: Interval
     over: bool
+    withdrawn: bool
 
 
 async def find_slot(tx: Tx, slot_id: UUID) -> StoredSlot | None:
@@ -214,6 +215,7 @@ async def find_slot(tx: Tx, slot_id: UUID) -> StoredSlot | None:
         schedule_id=row["schedule_id"],
         interval=Interval(start=row["starts_at"], end=row["ends_at"]),
         over=row["over"],
+        withdrawn=row["withdrawn"],
     )
 
 
@@ -340,7 +342,8 @@ order by starts_at, id
 
 
 SELECT_SLOT: Final = """
-select schedule_id, starts_at, ends_at, ends_at <= kernel.regul_now() as over
+select schedule_id, starts_at, ends_at, ends_at <= kernel.regul_now() as over,
+    withdrawn_at is not null as withdrawn
 from directory.slot where id = $1
 """
 

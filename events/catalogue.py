@@ -145,6 +145,42 @@ class ConsentChanged(Event, frozen=True, kw_only=True, tag="consent.changed"):
     release_min: Small | None = None
 
 
+class AbsenceChanged(Event, frozen=True, kw_only=True, tag="absence.changed"):
+    """A diary is not to be had for some days, or is again when `ended`."""
+
+    AGGREGATE: ClassVar[str] = "schedule"
+    care_service_id: UUID
+    starts_at: UtcTime
+    ends_at: UtcTime
+    ended: bool = False
+
+
+class CapacityChanged(Event, frozen=True, kw_only=True, tag="capacity.changed"):
+    """A care service reported its beds or emergency places.
+
+    Attributes:
+        capacity: What is counted.
+        over: More patients than places, said by the owner itself.
+    """
+
+    AGGREGATE: ClassVar[str] = "care_service"
+    capacity: Code
+    total: Small
+    occupied: Small
+    over: bool = False
+    cause: Code
+    sequence: int
+
+
+class SourceLimitChanged(Event, frozen=True, kw_only=True, tag="source_limit.changed"):
+    """What a source tells may be older, or less old, than before; no figures = the common limit."""
+
+    AGGREGATE: ClassVar[str] = "source_limit"
+    source: Code
+    marked_after_s: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    refused_after_s: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
 class TrustContested(Event, frozen=True, kw_only=True, tag="trust.contested"):
     """A publisher does not agree with the figure that is shown for it."""
 
@@ -376,7 +412,8 @@ AnyEvent: TypeAlias = (
     CallReceived | CallEnded | CallbackDue
     | CaseOpened | CaseQualified | CaseClosed | CaseMerged
     | AssessmentRecorded | AcuityLowered | DispositionDecided
-    | AvailabilityPublished | ConsentChanged | SlotDisplaced | TrustContested
+    | AvailabilityPublished | ConsentChanged | AbsenceChanged | SourceLimitChanged
+    | CapacityChanged | TrustContested | SlotDisplaced
     | HoldPlaced | HoldReleased | HoldLapsed | HoldDisplaced
     | AppointmentBooked | AppointmentPending | AppointmentConfirmed | AppointmentCancelled
     | AppointmentRescheduled | AppointmentFulfilled | AppointmentMissed

@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from directory import service
-from directory.service import Absent, Emptied
+from directory import absences
+from directory.absences import Absent, Emptied
 from kernel import errors
 from kernel.actor import Actor, Role
 from routing import placements
@@ -22,7 +22,7 @@ def day(ahead: timedelta) -> date:
 
 async def away(world: World, who: Actor, at: Practice, since: date, until: date) -> Emptied:
     command = Absent(since=since, until=until, schedule_id=at.schedule_id)
-    return await world.database.run(who, lambda tx: service.be_absent(tx, who, command))
+    return await world.database.run(who, lambda tx: absences.be_absent(tx, who, command))
 
 
 async def test_an_absence_tells_every_hold_and_owes_every_patient_a_place(world: World) -> None:
@@ -84,7 +84,7 @@ async def test_an_absence_of_a_role_empties_all_its_diaries_and_no_other(world: 
     )
     slots = [await world.slot(at, begins_in=TOMORROW) for at in (ours, second, other)]
     command = Absent(since=day(TOMORROW), until=day(TOMORROW), role_id=role)
-    done = await world.database.run(clinic, lambda tx: service.be_absent(tx, clinic, command))
+    done = await world.database.run(clinic, lambda tx: absences.be_absent(tx, clinic, command))
     assert done == Emptied(schedules=2, withdrawn=2, displaced=0)
     assert [(await world.seat(one))[0] for one in slots] == ["withdrawn", "withdrawn", "free"]
 
