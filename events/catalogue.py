@@ -9,25 +9,48 @@ recipient's pseudonym.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 from uuid import UUID
 
 import msgspec
 
+from events.fact import Acuity, Event, kind_of, validate
+from events.lease_events import (
+    HandoffAccepted,
+    HandoffArrived,
+    HandoffCancelled,
+    HandoffCompleted,
+    HandoffDelivered,
+    HandoffEscalated,
+    HandoffEvent,
+    HandoffOverdue,
+    HandoffRefused,
+    HandoffRequested,
+    HandoffSeen,
+    HandoffTaken,
+)
 from kernel.inputs import Code, Small, UtcTime
 
-Acuity = Literal["U0", "U1", "U2", "U3", "U4", "U5"]
+__all__ = (
+    "Acuity",
+    "Event",
+    "HandoffAccepted",
+    "HandoffArrived",
+    "HandoffCancelled",
+    "HandoffCompleted",
+    "HandoffDelivered",
+    "HandoffEscalated",
+    "HandoffEvent",
+    "HandoffOverdue",
+    "HandoffRefused",
+    "HandoffRequested",
+    "HandoffSeen",
+    "HandoffTaken",
+    "kind_of",
+    "validate",
+)
+
 Seat = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
-    """A fact; the concrete class is its kind.
-
-    Attributes:
-        AGGREGATE: What kind of thing the fact is about.
-    """
-
-    AGGREGATE: ClassVar[str] = ""
 
 
 class CallReceived(Event, frozen=True, kw_only=True, tag="call.received"):
@@ -81,6 +104,29 @@ class CaseMerged(Event, frozen=True, kw_only=True, tag="case.merged"):
 
     AGGREGATE: ClassVar[str] = "case"
     into_case_id: UUID
+
+
+class DeathReported(Event, frozen=True, kw_only=True, tag="death.reported"):
+    """Somebody said that the patient died; nothing follows from it but a physician's task."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    report_id: UUID
+    source: Code
+
+
+class DeathConfirmed(Event, frozen=True, kw_only=True, tag="death.confirmed"):
+    """A named physician confirmed it; the case is closed."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    report_id: UUID
+
+
+class DeathReversed(Event, frozen=True, kw_only=True, tag="death.reversed"):
+    """A named physician took it back; what had been closed is open again."""
+
+    AGGREGATE: ClassVar[str] = "case"
+    report_id: UUID
+    reason: Code
 
 
 class AssessmentRecorded(Event, frozen=True, kw_only=True, tag="assessment.recorded"):
@@ -311,71 +357,6 @@ class ReferralUpdated(ReferralEvent, frozen=True, kw_only=True, tag="referral.up
     """A referral moved to another state."""
 
 
-class HandoffEvent(Event, frozen=True, kw_only=True):
-    """What each handoff event says.
-
-    Attributes:
-        subject_kind: `appointment` or `referral`.
-        subject_id: Which one.
-        care_service_id: Who receives the patient.
-        acuity: Urgency of the disposition.
-        acknowledgement_required: False where publishing the slot was the acceptance.
-        due_at: When silence becomes overdue.
-        owner: Who answers for the patient now: sender, receiver or duty.
-        reason: Code of a refusal or a cancellation.
-        level: Step of the escalation.
-        role: Role on duty to whom it escalated.
-    """
-
-    AGGREGATE: ClassVar[str] = "handoff"
-    subject_kind: Literal["appointment", "referral"]
-    subject_id: UUID
-    care_service_id: UUID
-    acuity: Acuity
-    acknowledgement_required: bool
-    owner: Literal["sender", "receiver", "duty"]
-    due_at: UtcTime | None = None
-    reason: Code | None = None
-    level: Small | None = None
-    role: Code | None = None
-
-
-class HandoffRequested(HandoffEvent, frozen=True, kw_only=True, tag="handoff.requested"):
-    """Somebody is asked to take responsibility."""
-
-
-class HandoffDelivered(HandoffEvent, frozen=True, kw_only=True, tag="handoff.delivered"):
-    """The message reached the receiver's system; nobody has answered."""
-
-
-class HandoffSeen(HandoffEvent, frozen=True, kw_only=True, tag="handoff.seen"):
-    """A named human looked at it."""
-
-
-class HandoffAccepted(HandoffEvent, frozen=True, kw_only=True, tag="handoff.accepted"):
-    """A named human took responsibility."""
-
-
-class HandoffRefused(HandoffEvent, frozen=True, kw_only=True, tag="handoff.refused"):
-    """A named human refused, with a reason."""
-
-
-class HandoffOverdue(HandoffEvent, frozen=True, kw_only=True, tag="handoff.overdue"):
-    """Nobody answered in time."""
-
-
-class HandoffEscalated(HandoffEvent, frozen=True, kw_only=True, tag="handoff.escalated"):
-    """The one on duty was named."""
-
-
-class HandoffCompleted(HandoffEvent, frozen=True, kw_only=True, tag="handoff.completed"):
-    """The patient arrived."""
-
-
-class HandoffCancelled(HandoffEvent, frozen=True, kw_only=True, tag="handoff.cancelled"):
-    """No longer needed."""
-
-
 class WaitingEvent(Event, frozen=True, kw_only=True):
     """What each waiting-list event says.
 
@@ -411,6 +392,7 @@ class WaitingEscalated(WaitingEvent, frozen=True, kw_only=True, tag="waiting.esc
 AnyEvent: TypeAlias = (
     CallReceived | CallEnded | CallbackDue
     | CaseOpened | CaseQualified | CaseClosed | CaseMerged
+    | DeathReported | DeathConfirmed | DeathReversed
     | AssessmentRecorded | AcuityLowered | DispositionDecided
     | AvailabilityPublished | ConsentChanged | AbsenceChanged | SourceLimitChanged
     | CapacityChanged | TrustContested | SlotDisplaced
@@ -419,47 +401,17 @@ AnyEvent: TypeAlias = (
     | AppointmentRescheduled | AppointmentFulfilled | AppointmentMissed
     | ReferralSent | ReferralUpdated
     | HandoffRequested | HandoffDelivered | HandoffSeen | HandoffAccepted | HandoffRefused
-    | HandoffOverdue | HandoffEscalated | HandoffCompleted | HandoffCancelled
+    | HandoffOverdue | HandoffEscalated | HandoffTaken | HandoffArrived
+    | HandoffCompleted | HandoffCancelled
     | WaitingEntered | WaitingPlaced | WaitingEscalated
 )  # fmt: skip
 """Any event; msgspec tells the kinds apart by the tag `kind`."""
-
-
-def kind_of(event: Event | type[Event]) -> str:
-    """Give the kind of an event.
-
-    Args:
-        event: An event or its class.
-
-    Returns:
-        For example `case.opened`.
-    """
-    kind = event.__struct_config__.tag
-    if not isinstance(kind, str):
-        message = f"{event!r} is no kind of event"
-        raise TypeError(message)
-    return kind
 
 
 KINDS: Final[Mapping[str, type[Event]]] = MappingProxyType(
     {kind_of(one): one for one in AnyEvent.__args__}
 )
 """Kind -> struct."""
-
-
-def validate(event: Event) -> Event:
-    """Check that every field fits its type, so that no free text can ride along.
-
-    Args:
-        event: As constructed; constructors don't check.
-
-    Returns:
-        An equal event.
-
-    Raises:
-        ValidationError: msgspec's, which names the field and never the value.
-    """
-    return msgspec.convert(msgspec.to_builtins(event), type(event))
 
 
 def decode(payload: bytes | str) -> AnyEvent:

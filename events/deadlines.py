@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from events import handoffs, listening
+from events import escalation, listening
 from kernel import actor, errors
 from kernel.database import Database
 from kernel.telemetry import logger
@@ -37,4 +37,4 @@ async def step(database: Database) -> int:
         How many transitions were made.
     """
     async with database.transaction(_SYSTEM) as tx:
-        return await handoffs.sweep(tx, _SYSTEM)
+        return await escalation.sweep(tx, _SYSTEM)

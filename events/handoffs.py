@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from events import catalogue, model, outbox, store
 from events.model import Command, Handoff, HandoffRequest, Shelf, State
-from kernel import audit, errors
+from kernel import audit, database, errors
 from kernel.actor import Actor, Role, require
 from kernel.database import Tx
 
@@ -25,14 +27,19 @@ _EVENTS: Final[Mapping[State, type[catalogue.HandoffEvent]]] = MappingProxyType(
         State.REFUSED: catalogue.HandoffRefused,
         State.OVERDUE: catalogue.HandoffOverdue,
         State.ESCALATED: catalogue.HandoffEscalated,
+        State.TAKEN: catalogue.HandoffTaken,
+        State.ARRIVED: catalogue.HandoffArrived,
         State.COMPLETED: catalogue.HandoffCompleted,
         State.CANCELLED: catalogue.HandoffCancelled,
     }
 )
+_STEPS: Final = frozenset({State.ESCALATED, State.TAKEN})
 MOST: Final = 200
+"""Longest page of a list."""
 _ANSWERED_FOR_S: Final = 2 * 3600
 """How long an answer stays on the board, in seconds."""
-"""Longest page of a list."""
+
+database.refuses("handoff_one_taker", errors.Conflict, "patient_taken_elsewhere")
 
 
 async def request(tx: Tx, actor: Actor, command: HandoffRequest) -> Handoff:
@@ -55,9 +62,10 @@ async def request(tx: Tx, actor: Actor, command: HandoffRequest) -> Handoff:
     )
     state = model.first_state(acknowledgement_required=required)
     handoff = await store.insert(tx, actor, command, state, required=required)
-    await _announce(tx, actor, handoff, catalogue.HandoffRequested)
+    await _announce(tx, actor, handoff, _event(handoff, catalogue.HandoffRequested))
     if state is State.DELIVERED:
-        await _announce(tx, actor, handoff, catalogue.HandoffDelivered)
+        delivered = _event(handoff, catalogue.HandoffDelivered)
+        await _announce(tx, actor, handoff, delivered)
     await _record(tx, actor, handoff, "handoff.request", "request")
     return handoff
 
@@ -77,7 +85,7 @@ async def get(tx: Tx, actor: Actor, handoff_id: UUID) -> Handoff:
         Missing: `handoff_missing`.
     """
     require(actor, "handoff.read")
-    handoff = await _visible(tx, handoff_id)
+    handoff = await visible(tx, handoff_id)
     await _record(tx, actor, handoff, "handoff.read", "")
     if handoff.to_organisation_id in actor.organisation_ids:
         return await deliver(tx, actor, handoff_id) or handoff
@@ -144,7 +152,7 @@ async def deliver(tx: Tx, actor: Actor, handoff_id: UUID) -> Handoff | None:
         The handoff, or None when it was delivered before or is past that.
     """
     handoff = await store.move(tx, actor, handoff_id, Command.DELIVER)
-    return None if handoff is None else await _moved(tx, actor, handoff, "handoff.deliver")
+    return None if handoff is None else await moved(tx, actor, handoff, "handoff.deliver")
 
 
 async def see(tx: Tx, actor: Actor, handoff_id: UUID, *, person: str | None = None) -> Handoff:
@@ -210,8 +218,29 @@ async def refuse(
     return await _answer(tx, actor, handoff_id, Command.REFUSE, person=person, reason=reason)
 
 
+async def arrive(tx: Tx, actor: Actor, handoff_id: UUID) -> Handoff:
+    """Note that the patient is there.
+
+    Args:
+        tx: The transaction.
+        actor: The receiver, or the centre's staff for them.
+        handoff_id: Which.
+
+    Returns:
+        The handoff.
+
+    Raises:
+        Missing: `handoff_missing`.
+        Conflict: `handoff_state`: nobody has accepted, or it ended.
+    """
+    require(actor, "handoff.settle")
+    known = await visible(tx, handoff_id)
+    require(actor, "handoff.settle", organisation_id=known.to_organisation_id)
+    return await _settle(tx, actor, handoff_id, Command.ARRIVE, None)
+
+
 async def complete(tx: Tx, actor: Actor, handoff_id: UUID) -> Handoff:
-    """Note that the patient arrived; called by the use case that settles the appointment.
+    """Note that the receiver has seen to the patient; called by what settles the appointment.
 
     Args:
         tx: The transaction.
@@ -260,6 +289,22 @@ async def of_subject(tx: Tx, subject_id: UUID) -> Handoff | None:
     return await store.find_of_subject(tx, subject_id)
 
 
+async def several(tx: Tx, handoff_ids: Sequence[UUID]) -> Sequence[Handoff]:
+    """Read handoffs by id, for a reaction: those that the actor may see, oldest first."""
+    return await store.several(tx, handoff_ids)
+
+
+async def takes_part(tx: Tx, case_id: UUID, organisation_id: UUID) -> bool:
+    """Tell whether an organisation is still asked for a patient, or took them.
+
+    Args:
+        tx: A transaction of the system.
+        case_id: The patient's case.
+        organisation_id: The receiver.
+    """
+    return await store.takes_part(tx, case_id, organisation_id)
+
+
 async def _answer(
     tx: Tx,
     actor: Actor,
@@ -270,85 +315,82 @@ async def _answer(
     reason: str | None = None,
 ) -> Handoff:
     require(actor, "handoff.answer")
-    handoff = await _visible(tx, handoff_id)
+    handoff = await visible(tx, handoff_id)
     require(actor, "handoff.answer", organisation_id=handoff.to_organisation_id)
     if actor.role in {Role.PARTNER, Role.SYSTEM} and not person:
         code = "person_not_named"
         raise errors.Invalid(code, "A system must name the human who answered.", path="person")
-    moved = await store.move(tx, actor, handoff_id, command, person=person, reason=reason)
-    if moved is None:
-        raise await _refused(tx, handoff_id, command)
-    return await _moved(tx, actor, moved, "handoff.answer", reason=reason)
+    after = await store.move(tx, actor, handoff_id, command, person=person, reason=reason)
+    if after is None:
+        raise await refused(tx, handoff_id, command)
+    return await moved(tx, actor, after, "handoff.answer", reason=reason)
 
 
 async def _settle(
     tx: Tx, actor: Actor, handoff_id: UUID, command: Command, reason: str | None
 ) -> Handoff:
-    moved = await store.move(tx, actor, handoff_id, command, reason=reason)
-    if moved is None:
-        raise await _refused(tx, handoff_id, command)
-    return await _moved(tx, actor, moved, "handoff.settle", reason=reason)
+    after = await store.move(tx, actor, handoff_id, command, reason=reason)
+    if after is None:
+        raise await refused(tx, handoff_id, command)
+    return await moved(tx, actor, after, "handoff.settle", reason=reason)
 
 
-async def sweep(tx: Tx, actor: Actor, limit: int = MOST) -> int:
-    """Let the clock act: silence becomes overdue, and the overdue goes to the one on duty.
-
-    Args:
-        tx: A transaction of the system; repeating it changes nothing.
-        actor: The system.
-        limit: Most handoffs a step.
-
-    Returns:
-        How many transitions were made.
-    """
-    late = await store.expire(tx, limit)
-    for handoff in late:
-        await _moved(tx, actor, handoff, "handoff.escalate")
-    raised = await store.escalate(tx, limit)
-    for handoff in raised:
-        await _moved(tx, actor, handoff, "handoff.escalate", level=1)
-    return len(late) + len(raised)
-
-
-async def _moved(
+async def moved(
     tx: Tx,
     actor: Actor,
     handoff: Handoff,
     action: str,
     *,
     reason: str | None = None,
-    level: int | None = None,
+    to: UUID | None = None,
+    role: str | None = None,
+    channels: tuple[str, ...] = (),
 ) -> Handoff:
-    await _announce(tx, actor, handoff, _EVENTS[handoff.state], reason=reason, level=level)
+    """Tell and record a transition that was made.
+
+    Args:
+        tx: The transaction of the transition.
+        actor: Who made it.
+        handoff: After it.
+        action: Key of the permission table, for the audit.
+        reason: Code.
+        to: Actor on duty who was told, or took it.
+        role: Role that was told.
+        channels: How.
+
+    Returns:
+        The handoff.
+    """
+    level = handoff.level if handoff.state in _STEPS else None
+    kind = _EVENTS[handoff.state]
+    event = _event(handoff, kind, reason)
+    event = msgspec.structs.replace(event, level=level, role=role, actor_id=to, channels=channels)
+    await _announce(tx, actor, handoff, event)
     await _record(tx, actor, handoff, action, handoff.state)
     return handoff
 
 
-async def _announce(
-    tx: Tx,
-    actor: Actor,
-    handoff: Handoff,
-    kind: type[catalogue.HandoffEvent],
-    *,
-    reason: str | None = None,
-    level: int | None = None,
-) -> None:
+def _event(
+    handoff: Handoff, kind: type[catalogue.HandoffEvent], reason: str | None = None
+) -> catalogue.HandoffEvent:
+    return kind(
+        subject_kind=handoff.subject_kind,
+        subject_id=handoff.subject_id,
+        care_service_id=handoff.care_service_id,
+        acuity=handoff.acuity,
+        acknowledgement_required=handoff.acknowledgement_required,
+        owner=handoff.owner.value,
+        due_at=handoff.due_at,
+        reason=reason,
+    )
+
+
+async def _announce(tx: Tx, actor: Actor, handoff: Handoff, event: catalogue.HandoffEvent) -> None:
     concerned = (handoff.to_organisation_id, handoff.from_organisation_id)
     await outbox.append(
         tx,
         actor,
-        kind(
-            subject_kind=handoff.subject_kind,
-            subject_id=handoff.subject_id,
-            care_service_id=handoff.care_service_id,
-            acuity=handoff.acuity,
-            acknowledgement_required=handoff.acknowledgement_required,
-            owner=handoff.owner.value,
-            due_at=handoff.due_at,
-            reason=reason,
-            level=level,
-            role=handoff.escalated_to_role,
-        ),
+        event,
         aggregate_id=handoff.id,
         territory_id=handoff.territory_id,
         case_id=handoff.case_id,
@@ -369,7 +411,16 @@ async def _record(tx: Tx, actor: Actor, handoff: Handoff, action: str, detail: s
     )
 
 
-async def _visible(tx: Tx, handoff_id: UUID) -> Handoff:
+async def visible(tx: Tx, handoff_id: UUID) -> Handoff:
+    """Read a handoff that must be there for the actor.
+
+    Args:
+        tx: The transaction; its row policies decide.
+        handoff_id: Which.
+
+    Raises:
+        Missing: `handoff_missing`.
+    """
     handoff = await store.find(tx, handoff_id)
     if handoff is None:
         code = "handoff_missing"
@@ -377,8 +428,18 @@ async def _visible(tx: Tx, handoff_id: UUID) -> Handoff:
     return handoff
 
 
-async def _refused(tx: Tx, handoff_id: UUID, command: Command) -> errors.Conflict:
-    handoff = await _visible(tx, handoff_id)
+async def refused(tx: Tx, handoff_id: UUID, command: Command) -> errors.Conflict:
+    """Say why a handoff can't change as asked.
+
+    Args:
+        tx: The transaction.
+        handoff_id: Which.
+        command: What was asked.
+
+    Returns:
+        The refusal to raise.
+    """
+    handoff = await visible(tx, handoff_id)
     return errors.Conflict(
         "handoff_state",
         "The handoff's state does not allow this.",

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal
 from uuid import UUID
@@ -58,6 +58,8 @@ class State(enum.StrEnum):
     REFUSED = "refused"
     OVERDUE = "overdue"
     ESCALATED = "escalated"
+    TAKEN = "taken"
+    ARRIVED = "arrived"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
 
@@ -71,6 +73,8 @@ class Command(enum.StrEnum):
     REFUSE = "refuse"
     EXPIRE = "expire"
     ESCALATE = "escalate"
+    TAKE = "take"
+    ARRIVE = "arrive"
     COMPLETE = "complete"
     CANCEL = "cancel"
 
@@ -83,30 +87,41 @@ class Owner(enum.StrEnum):
     RECEIVER = "receiver"
     """The one who accepted, by name or by publishing the slot."""
     DUTY = "duty"
-    """The one the roster names."""
+    """The one on duty whom the escalation named, or who took it in hand."""
 
 
 END_STATES: Final = frozenset({State.REFUSED, State.COMPLETED, State.CANCELLED})
 OPEN_STATES: Final = frozenset(State) - END_STATES
 
+UNANSWERED: Final = (
+    State.REQUESTED,
+    State.DELIVERED,
+    State.SEEN,
+    State.OVERDUE,
+    State.ESCALATED,
+    State.TAKEN,
+)
+"""States in which the receiver may still accept or refuse."""
+
 _ASKED: Final[Mapping[tuple[State, Command], State]] = {
     (State.REQUESTED, Command.DELIVER): State.DELIVERED,
     (State.REQUESTED, Command.SEE): State.SEEN,
     (State.DELIVERED, Command.SEE): State.SEEN,
-    (State.REQUESTED, Command.EXPIRE): State.OVERDUE,
-    (State.DELIVERED, Command.EXPIRE): State.OVERDUE,
-    (State.SEEN, Command.EXPIRE): State.OVERDUE,
+    **{
+        (state, Command.EXPIRE): State.OVERDUE
+        for state in (State.REQUESTED, State.DELIVERED, State.SEEN, State.TAKEN)
+    },
+    # A step of the ladder that nobody takes is followed by the next.
     (State.OVERDUE, Command.ESCALATE): State.ESCALATED,
+    (State.ESCALATED, Command.ESCALATE): State.ESCALATED,
+    (State.OVERDUE, Command.TAKE): State.TAKEN,
+    (State.ESCALATED, Command.TAKE): State.TAKEN,
+    (State.ACCEPTED, Command.ARRIVE): State.ARRIVED,
     (State.ACCEPTED, Command.COMPLETE): State.COMPLETED,
+    (State.ARRIVED, Command.COMPLETE): State.COMPLETED,
     **{
         (state, command): end
-        for state in (
-            State.REQUESTED,
-            State.DELIVERED,
-            State.SEEN,
-            State.OVERDUE,
-            State.ESCALATED,
-        )
+        for state in UNANSWERED
         for command, end in ((Command.ACCEPT, State.ACCEPTED), (Command.REFUSE, State.REFUSED))
     },
     **{(state, Command.CANCEL): State.CANCELLED for state in OPEN_STATES},
@@ -119,12 +134,16 @@ _PUBLISHED: Final[Mapping[tuple[State, Command], State]] = {
         for command, end in (
             (Command.ACCEPT, State.ACCEPTED),
             (Command.REFUSE, State.REFUSED),
+            (Command.ARRIVE, State.ARRIVED),
             (Command.COMPLETE, State.COMPLETED),
             (Command.CANCEL, State.CANCELLED),
         )
     },
+    (State.ACCEPTED, Command.ARRIVE): State.ARRIVED,
     (State.ACCEPTED, Command.COMPLETE): State.COMPLETED,
     (State.ACCEPTED, Command.CANCEL): State.CANCELLED,
+    (State.ARRIVED, Command.COMPLETE): State.COMPLETED,
+    (State.ARRIVED, Command.CANCEL): State.CANCELLED,
 }
 
 
@@ -179,37 +198,26 @@ def first_state(*, acknowledgement_required: bool) -> State:
     return State.REQUESTED if acknowledgement_required else State.DELIVERED
 
 
-def owner(state: State, *, acknowledgement_required: bool) -> Owner:
+def owner(state: State, *, acknowledgement_required: bool, duty_named: bool = False) -> Owner:
     """Say who answers for the patient; there is one in every state.
 
     Args:
         state: Of the handoff.
         acknowledgement_required: Sort of the handoff.
+        duty_named: An escalation named an actor on duty, or one took it in hand. A step that is
+            told to a role only makes nobody responsible: the sender goes on until one takes it.
 
     Returns:
         The one owner.
     """
-    if state in {State.ACCEPTED, State.COMPLETED}:
+    if state in {State.ACCEPTED, State.ARRIVED, State.COMPLETED}:
         return Owner.RECEIVER
-    if state is State.ESCALATED:
+    if state in {State.OVERDUE, State.ESCALATED, State.TAKEN} and duty_named:
         return Owner.DUTY
     if state in {State.DELIVERED, State.SEEN} and not acknowledgement_required:
         return Owner.RECEIVER
     return Owner.SENDER
 
-
-ANSWER_WITHIN: Final[Mapping[Acuity, timedelta]] = MappingProxyType(
-    {
-        "U0": timedelta(seconds=60),
-        "U1": timedelta(minutes=2),
-        "U2": timedelta(minutes=15),
-        "U3": timedelta(hours=1),
-        "U4": timedelta(hours=4),
-        "U5": timedelta(hours=24),
-    }
-)
-"""How long a receiver may stay silent. Our defaults, not a clinical standard: each is a small
-part of the time the acuity leaves (U2: seen within 2 h, U3: 12 h, U4: 48 h)."""
 
 ALWAYS_ANSWERED: Final = frozenset({"U0", "U1", "U2"})
 """Acuities for which a human acknowledges even where the slot was published."""
@@ -223,6 +231,7 @@ class HandoffRequest(msgspec.Struct, frozen=True, kw_only=True):
         territory_id: Where the case is.
         subject_kind: `appointment` or `referral`.
         subject_id: Which one.
+        disposition_id: What was decided: of the receivers asked for it one takes the patient.
         from_organisation_id: Who sends; none when the centre does.
         to_organisation_id: Who is asked.
         care_service_id: Which of its care services.
@@ -239,6 +248,7 @@ class HandoffRequest(msgspec.Struct, frozen=True, kw_only=True):
     care_service_id: UUID
     acuity: Acuity
     acknowledgement_required: bool
+    disposition_id: UUID | None = None
     from_organisation_id: UUID | None = None
     due_s: int | None = None
 
@@ -271,9 +281,17 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
         answered_person: The human behind a partner's system, as that system names them.
         refusal_reason: Code.
         acceptance: `human`, or `publication` where the slot was published for booking.
-        escalated_to_role: Role on duty.
-        escalated_to_actor_id: Actor on duty.
-        escalated_at: When.
+        escalated_to_role: Role that the last step was told to.
+        escalated_to_actor_id: The one on duty who answers for the patient.
+        escalated_at: When the last step was told.
+        disposition_id: What was decided for the patient.
+        deliver_by: When a message that has not arrived is told to a human.
+        overdue_reason: `silent`, `undelivered`, `let_go` (who had it in hand) or `by_hand`.
+        level: Step of the escalation reached; 0 before the first.
+        next_step_at: When the next step is due, while nobody has taken it.
+        taken_by: The one on duty who has it in hand.
+        taken_at: Since when.
+        arrived_at: When the patient was there.
         ended_at: When it reached an end state.
     """
 
@@ -304,6 +322,14 @@ class Handoff(msgspec.Struct, frozen=True, kw_only=True):
     escalated_to_role: str | None
     escalated_to_actor_id: UUID | None
     escalated_at: datetime | None
+    disposition_id: UUID | None
+    deliver_by: datetime | None
+    overdue_reason: Literal["silent", "undelivered", "let_go", "by_hand"] | None
+    level: int
+    next_step_at: datetime | None
+    taken_by: UUID | None
+    taken_at: datetime | None
+    arrived_at: datetime | None
     ended_at: datetime | None
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from events import model
+from events import ladder, model
 from events.model import Command, Handoff, HandoffRequest, Shelf, State
 from kernel import ids
 from kernel.actor import Actor
@@ -29,7 +29,8 @@ async def insert(
     Returns:
         The handoff.
     """
-    within = model.ANSWER_WITHIN[request.acuity].total_seconds()
+    delays = ladder.shipped()
+    within = delays.answer_within_s[request.acuity]
     row = await tx.fetchrow(
         INSERT_HANDOFF,
         ids.uuid7(),
@@ -46,6 +47,8 @@ async def insert(
         model.owner(state, acknowledgement_required=required),
         actor.id,
         float(within if request.due_s is None else request.due_s),
+        float(delays.deliver_within_s[request.acuity]),
+        request.disposition_id,
     )
     return _handoff(row)
 
@@ -118,6 +121,18 @@ async def board(tx: Tx, answered_for_s: int, limit: int) -> Sequence[Shelf]:
     ]
 
 
+async def takes_part(tx: Tx, case_id: UUID, organisation_id: UUID) -> bool:
+    """Tell whether an organisation has a handoff of a case that it neither refused nor lost.
+
+    Args:
+        tx: The transaction.
+        case_id: The patient's case.
+        organisation_id: The receiver.
+    """
+    found: bool = await tx.fetchval(SELECT_TAKES_PART, case_id, organisation_id)
+    return found
+
+
 async def undelivered(tx: Tx, organisation_ids: Sequence[UUID], limit: int) -> Sequence[UUID]:
     """Find handoffs that have not reached these organisations' systems.
 
@@ -171,47 +186,17 @@ async def move(
     return None if row is None else _handoff(row)
 
 
-async def expire(tx: Tx, limit: int) -> Sequence[Handoff]:
-    """Mark as overdue what nobody answered in time, by the database's clock.
+async def several(tx: Tx, handoff_ids: Sequence[UUID]) -> Sequence[Handoff]:
+    """Read handoffs by id.
 
     Args:
-        tx: A transaction of the system.
-        limit: Most rows.
+        tx: The transaction.
+        handoff_ids: Which.
 
     Returns:
-        The handoffs that became overdue now.
+        Those that the actor may see, oldest first.
     """
-    rows = await tx.fetch(EXPIRE_HANDOFFS, limit)
-    return [_handoff(row) for row in rows]
-
-
-async def escalate(tx: Tx, limit: int) -> Sequence[Handoff]:
-    """Name the one on duty for each overdue handoff: the first step of the territory's roster.
-
-    Args:
-        tx: A transaction of the system.
-        limit: Most rows.
-
-    Returns:
-        The handoffs that were escalated now; without a roster they go to the supervisors.
-    """
-    rows = await tx.fetch(ESCALATE_HANDOFFS, limit)
-    return [_handoff(row) for row in rows]
-
-
-async def set_roster(
-    tx: Tx, territory_id: UUID, level: int, *, role: str | None = None, actor_id: UUID | None = None
-) -> None:
-    """Say to whom unanswered handoffs of a territory go.
-
-    Args:
-        tx: A transaction of the system.
-        territory_id: The territory.
-        level: Step of the escalation, from 1.
-        role: Whoever has this role; or
-        actor_id: this actor.
-    """
-    await tx.execute(UPSERT_ROSTER, territory_id, level, role, actor_id)
+    return [_handoff(row) for row in await tx.fetch(SELECT_SEVERAL, list(handoff_ids))]
 
 
 def _handoff(row: asyncpg.Record) -> Handoff:
@@ -221,39 +206,58 @@ def _handoff(row: asyncpg.Record) -> Handoff:
 INSERT_HANDOFF: Final = """
 insert into events.handoff (id, territory_id, case_id, subject_kind, subject_id,
     from_organisation_id, to_organisation_id, care_service_id, acuity, acknowledgement_required,
-    state, owner, requested_by, due_at, delivered_at, acceptance)
+    state, owner, requested_by, due_at, deliver_by, delivered_at, acceptance, disposition_id)
 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-    case when $10 then kernel.regul_now() + make_interval(secs => $14::float8) end,
-    case when not $10 then kernel.regul_now() end,
-    case when not $10 then 'publication' end
+    case when $10 then t.at + make_interval(secs => $14::float8) end,
+    case when $10 then t.at + make_interval(secs => $15::float8) end,
+    case when not $10 then t.at end,
+    case when not $10 then 'publication' end, $16
+from (select kernel.regul_now() as at) t
 returning id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
     to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
     requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
     answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
-    escalated_to_actor_id, escalated_at, ended_at
+    escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
+    next_step_at, taken_by, taken_at, arrived_at, ended_at
 """
 SELECT_HANDOFF: Final = """
 select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
     to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
     requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
     answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
-    escalated_to_actor_id, escalated_at, ended_at
+    escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
+    next_step_at, taken_by, taken_at, arrived_at, ended_at
 from events.handoff where id = $1
+"""
+SELECT_SEVERAL: Final = """
+select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
+    to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
+    requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
+    answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
+    escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
+    next_step_at, taken_by, taken_at, arrived_at, ended_at
+from events.handoff where id = any ($1::uuid[]) order by id
 """
 SELECT_OF_SUBJECT: Final = """
 select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
     to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
     requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
     answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
-    escalated_to_actor_id, escalated_at, ended_at
+    escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
+    next_step_at, taken_by, taken_at, arrived_at, ended_at
 from events.handoff where subject_id = $1 order by id desc limit 1
+"""
+SELECT_TAKES_PART: Final = """
+select exists (select from events.handoff
+    where case_id = $1 and to_organisation_id = $2 and state not in ('refused', 'cancelled'))
 """
 SELECT_PAGE: Final = """
 select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id,
     to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
     requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
     answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
-    escalated_to_actor_id, escalated_at, ended_at
+    escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
+    next_step_at, taken_by, taken_at, arrived_at, ended_at
 from events.handoff
 where ($1::text is null or state = $1) and ($2::uuid is null or id > $2)
 order by id limit $3
@@ -267,15 +271,16 @@ with pressing as (
                 case when h.answered_at is null then coalesce(h.due_at, h.requested_at) end,
                 h.answered_at desc, h.id) as rank
     from events.handoff h
-    where h.state in ('requested', 'delivered', 'seen', 'overdue', 'escalated')
+    where h.state in ('requested', 'delivered', 'seen', 'overdue', 'escalated', 'taken')
        or (h.state in ('accepted', 'refused')
            and h.answered_at > kernel.regul_now() - make_interval(secs => $1)))
 select h.id, h.territory_id, h.case_id, h.subject_kind, h.subject_id, h.from_organisation_id,
     h.to_organisation_id, h.care_service_id, h.acuity, h.acknowledgement_required, h.state,
     h.owner, h.requested_by, h.requested_at, h.due_at, h.delivered_at, h.seen_by, h.seen_at,
     h.seen_person, h.answered_by, h.answered_at, h.answered_person, h.refusal_reason,
-    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.ended_at,
-    p.of_state
+    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.disposition_id,
+    h.deliver_by, h.overdue_reason, h.level, h.next_step_at, h.taken_by, h.taken_at,
+    h.arrived_at, h.ended_at, p.of_state
 from pressing p join events.handoff h on h.id = p.id
 where p.rank <= $2
 order by h.state, p.rank
@@ -300,6 +305,9 @@ set state = $4,
     refusal_reason = case when $4 = 'refused' then $9 else refusal_reason end,
     acceptance = case when $4 = 'accepted' then 'human' when $4 = 'refused' then null
         else acceptance end,
+    arrived_at = case when $4 = 'arrived' then kernel.regul_now() else arrived_at end,
+    next_step_at = case when $4 in ('accepted', 'refused', 'cancelled') then null
+        else next_step_at end,
     ended_at = case when $4 in ('refused', 'completed', 'cancelled') then kernel.regul_now()
         else ended_at end
 where id = $1
@@ -308,42 +316,6 @@ returning id, territory_id, case_id, subject_kind, subject_id, from_organisation
     to_organisation_id, care_service_id, acuity, acknowledgement_required, state, owner,
     requested_by, requested_at, due_at, delivered_at, seen_by, seen_at, seen_person, answered_by,
     answered_at, answered_person, refusal_reason, acceptance, escalated_to_role,
-    escalated_to_actor_id, escalated_at, ended_at
-"""
-EXPIRE_HANDOFFS: Final = """
-update events.handoff h
-set state = 'overdue', owner = 'sender'
-where h.id in (
-    select d.id from events.handoff d
-    where d.state in ('requested', 'delivered', 'seen') and d.acknowledgement_required
-      and d.due_at <= kernel.regul_now()
-    order by d.due_at limit $1 for update skip locked)
-  and h.state in ('requested', 'delivered', 'seen')
-returning h.id, h.territory_id, h.case_id, h.subject_kind, h.subject_id, h.from_organisation_id,
-    h.to_organisation_id, h.care_service_id, h.acuity, h.acknowledgement_required, h.state,
-    h.owner, h.requested_by, h.requested_at, h.due_at, h.delivered_at, h.seen_by, h.seen_at,
-    h.seen_person, h.answered_by, h.answered_at, h.answered_person, h.refusal_reason,
-    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.ended_at
-"""
-ESCALATE_HANDOFFS: Final = """
-update events.handoff h
-set state = 'escalated', owner = 'duty', escalated_at = kernel.regul_now(),
-    escalated_to_actor_id = d.actor_id,
-    escalated_to_role = case when d.actor_id is null then coalesce(d.role, 'supervisor') end
-from (
-    select o.id, r.role, r.actor_id
-    from events.handoff o
-    left join events.roster r on r.territory_id = o.territory_id and r.level = 1
-    where o.state = 'overdue'
-    order by o.due_at limit $1 for update of o skip locked) d
-where h.id = d.id and h.state = 'overdue'
-returning h.id, h.territory_id, h.case_id, h.subject_kind, h.subject_id, h.from_organisation_id,
-    h.to_organisation_id, h.care_service_id, h.acuity, h.acknowledgement_required, h.state,
-    h.owner, h.requested_by, h.requested_at, h.due_at, h.delivered_at, h.seen_by, h.seen_at,
-    h.seen_person, h.answered_by, h.answered_at, h.answered_person, h.refusal_reason,
-    h.acceptance, h.escalated_to_role, h.escalated_to_actor_id, h.escalated_at, h.ended_at
-"""
-UPSERT_ROSTER: Final = """
-insert into events.roster (territory_id, level, role, actor_id) values ($1, $2, $3, $4)
-on conflict (territory_id, level) do update set role = $3, actor_id = $4
+    escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
+    next_step_at, taken_by, taken_at, arrived_at, ended_at
 """

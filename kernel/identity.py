@@ -183,6 +183,29 @@ async def is_staff(tx: Tx, actor_id: UUID, territory_id: UUID) -> bool:
     return found
 
 
+class Staff(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a centre's staff."""
+
+    id: UUID
+    role: str
+    territory_id: UUID
+    label: str
+
+
+async def staff_of(tx: Tx, territory_ids: Sequence[UUID]) -> tuple[Staff, ...]:
+    """List the active staff of centres.
+
+    Args:
+        tx: Any transaction.
+        territory_ids: Of the centres.
+
+    Returns:
+        By label, then id.
+    """
+    rows = await tx.fetch(SELECT_STAFF, list(territory_ids))
+    return tuple(msgspec.convert(dict(row), Staff) for row in rows)
+
+
 async def save_territory(tx: Tx, territory: Territory) -> None:
     """Store a territory; one that exists stays as it is.
 
@@ -292,6 +315,12 @@ select exists (
     select from kernel.actor
     where id = $1 and territory_id = $2 and active
       and role in ('operator', 'osnp', 'physician', 'ioa', 'supervisor'))
+"""
+SELECT_STAFF: Final = """
+select id, role, territory_id, label from kernel.actor
+where territory_id = any ($1::uuid[]) and active
+  and role in ('operator', 'osnp', 'physician', 'ioa', 'supervisor')
+order by label, id
 """
 INSERT_TERRITORY: Final = """
 insert into kernel.territory (id, code, name, time_zone, country) values ($1, $2, $3, $4, $5)

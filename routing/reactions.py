@@ -2,7 +2,7 @@
 
 A refused or withdrawn place is never a dead end: the need goes on the waiting list, owned by the
 one who had placed it, with a deadline; a patient who did not come is called back. Consumed:
-`handoff.accepted`, `handoff.refused`, `handoff.overdue`, `handoff.escalated`,
+`handoff.requested|accepted|refused|overdue|escalated|taken|arrived|cancelled`,
 `appointment.cancelled`, `appointment.fulfilled`, `appointment.missed`, `slot.displaced`,
 `case.closed`. What a receiver did is learned from (`directory.standings`); that a patient did not
 come (`appointment.missed`) is not.
@@ -18,7 +18,7 @@ from events import catalogue, handoffs
 from events.model import StoredEvent
 from kernel import actor as actors
 from kernel.database import Tx
-from routing import appointments, holds, outcomes, progress, referrals, waiting
+from routing import appointments, holds, outcomes, progress, referrals, relays, waiting
 from routing.model import Appointment, Referral, ReferralVerb
 from triage import callbacks, cases
 
@@ -43,18 +43,21 @@ async def _accepted(tx: Tx, stored: StoredEvent) -> None:
     await standings.learn(tx, subject.organisation_id, subject.id, Outcome.ACCEPTED)
     if handed.owner == "receiver":
         await cases.hand_to(tx, system, subject.case_id, organisation_id=subject.organisation_id)
+        await relays.supersede(tx, system, subject.id)
 
 
 async def _refused(tx: Tx, stored: StoredEvent) -> None:
-    """Give the seat back and the patient to who had sent him, with a waiting entry."""
+    """Give the seat back and the patient to who had sent him, with a waiting entry and why."""
     if not isinstance(stored.event, catalogue.HandoffRefused):
         return
     system = actors.system(stored.territory_id)
     await _learn(tx, stored.event, Outcome.REFUSED)
+    why = relays.constraint(stored.event.reason)
     if stored.event.subject_kind == "appointment":
         gone = await appointments.call_off(tx, system, stored.event.subject_id, "handoff_refused")
         if gone is not None:
-            await _owe(tx, gone, "handoff_refused")
+            await _owe(tx, gone, why)
+        await relays.left(tx, stored)
         return
     refused = await referrals.change(tx, system, stored.event.subject_id, ReferralVerb.REFUSE)
     if refused is not None:
@@ -63,8 +66,9 @@ async def _refused(tx: Tx, stored: StoredEvent) -> None:
             system,
             refused.disposition_id,
             owner_id=refused.sent_by,
-            constraint="handoff_refused",
+            constraint=why,
         )
+    await relays.left(tx, stored)
 
 
 async def _overdue(tx: Tx, stored: StoredEvent) -> None:
@@ -81,19 +85,6 @@ async def _learn(tx: Tx, event: catalogue.HandoffEvent, outcome: Outcome) -> Non
     subject: Appointment | Referral | None = await find(tx, event.subject_id)
     if subject is not None:
         await standings.learn(tx, subject.organisation_id, subject.id, outcome)
-
-
-async def _escalated(tx: Tx, stored: StoredEvent) -> None:
-    """Make the one on duty responsible, unless another receiver has taken the patient."""
-    if not isinstance(stored.event, catalogue.HandoffEscalated) or stored.case_id is None:
-        return
-    handed = await handoffs.of_subject(tx, stored.event.subject_id)
-    if handed is None or handed.owner != "duty" or handed.escalated_to_actor_id is None:
-        return
-    if await waiting.another_has_patient(tx, stored.event.subject_id):
-        return
-    system = actors.system(stored.territory_id)
-    await cases.hand_to(tx, system, stored.case_id, actor_id=handed.escalated_to_actor_id)
 
 
 async def _cancelled(tx: Tx, stored: StoredEvent) -> None:
@@ -155,10 +146,14 @@ async def _owe(tx: Tx, lost: Appointment, constraint: str) -> None:
 
 REACTIONS: Final[Mapping[str, Reaction]] = MappingProxyType(
     {
+        "handoff.requested": relays.requested,
         "handoff.accepted": _accepted,
         "handoff.refused": _refused,
         "handoff.overdue": _overdue,
-        "handoff.escalated": _escalated,
+        "handoff.escalated": relays.stepped,
+        "handoff.taken": relays.stepped,
+        "handoff.arrived": relays.arrived,
+        "handoff.cancelled": relays.left,
         "appointment.cancelled": _cancelled,
         "appointment.fulfilled": _fulfilled,
         "appointment.missed": _missed,

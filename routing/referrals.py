@@ -10,8 +10,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from events import catalogue, handoffs, outbox
-from events.model import ANSWER_WITHIN, Handoff, HandoffRequest, State
+from events import catalogue, handoffs, ladder, outbox
+from events.model import Handoff, HandoffRequest, State
 from kernel import audit, crypto, database, errors, ids
 from kernel.actor import Actor, require
 from kernel.crypto import KeyRing
@@ -214,7 +214,7 @@ async def _complete(tx: Tx, actor: Actor, known: Referral) -> Referral:
 
 async def _hand_over(tx: Tx, actor: Actor, sent: Referral, answer_within_s: int | None) -> Referral:
     await participants.add(tx, sent.case_id, sent.organisation_id, sent.territory_id)
-    own_s = int(ANSWER_WITHIN[sent.acuity].total_seconds())
+    own_s = ladder.shipped().answer_within_s[sent.acuity]
     handed: Handoff = await handoffs.request(
         tx,
         actor,
@@ -223,6 +223,7 @@ async def _hand_over(tx: Tx, actor: Actor, sent: Referral, answer_within_s: int 
             territory_id=sent.territory_id,
             subject_kind="referral",
             subject_id=sent.id,
+            disposition_id=sent.disposition_id,
             to_organisation_id=sent.organisation_id,
             care_service_id=sent.care_service_id,
             acuity=sent.acuity,

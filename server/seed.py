@@ -151,13 +151,13 @@ async def _known(database: Database, keys: KeyRing) -> tuple[Opened, ...] | None
 
 async def _write(database: Database, keys: KeyRing) -> Seeded:
     from directory import seeding, somme
-    from events import store
+    from events import duty
 
     territory = somme.generate(today(), TERRITORY.id)
     opened = await accounts.ensure(database, keys, places(territory))
     async with database.transaction(system(TERRITORY.id)) as tx:
         await seeding.write(tx, territory)
-        await store.set_roster(tx, TERRITORY.id, FIRST_ON_DUTY, role="physician")
+        await duty.set_roster(tx, TERRITORY.id, FIRST_ON_DUTY, role="physician")
     return Seeded(
         accounts=opened,
         care_services=len(territory.rows.care_services),

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from events import deadlines, handoffs, store
+from events import deadlines, duty, handoffs
 from events.model import Handoff, Owner, State
 from kernel import actor, errors
 from kernel.actor import Actor
@@ -122,7 +122,7 @@ async def test_silence_becomes_overdue_and_goes_to_the_roster_once(
     database: Database, system_database: Database, world: World
 ) -> None:
     async with system_database.transaction(SYSTEM) as tx:
-        await store.set_roster(tx, world.territory_id, 1, actor_id=world.physician.id)
+        await duty.set_roster(tx, world.territory_id, 1, actor_id=world.physician.id)
     handoff = await ask(database, world, due_s=0)
     await asyncio.gather(*(deadlines.step(system_database) for _ in range(4)))
     await deadlines.step(system_database)

@@ -7,15 +7,18 @@ from uuid import UUID
 
 import pytest
 
-from events import handoffs
+from events import escalation, handoffs
+from events.model import Handoff
 from kernel import actor as actors
 from kernel import errors
 from kernel.actor import Actor, Role
+from kernel.database import Tx
 from routing import placements, referrals, waiting
 from routing.model import Referral, ReferralState, WaitingEntry, WaitingState
 from tests.integration.routing import patients
 from tests.integration.routing.world import OTHER_TERRITORY, Practice, World
 from triage import cases
+from triage.model import Case
 
 
 async def department(world: World, service: str = "emergency_department") -> Practice:
@@ -153,7 +156,7 @@ async def test_silence_goes_to_the_one_on_duty(world: World) -> None:
     await send(world, decided.id, at)
     await world.admin.execute("update events.handoff set due_at = due_at - interval '1 hour'")
     system = actors.system()
-    await world.system.run(system, lambda tx: handoffs.sweep(tx, system))
+    await world.system.run(system, lambda tx: escalation.sweep(tx, system))
     await world.react()
     assert await world.responsible(decided.case_id) == supervisor.id
 
@@ -172,17 +175,63 @@ async def test_silence_or_a_call_off_takes_no_patient_from_who_accepted(world: W
     clinic = await world.actor(Role.CLINIC, organisations=(took.organisation_id,))
     assert first is not None
     await world.database.run(clinic, lambda tx: handoffs.accept(tx, clinic, first))
-    await world.react()
     await world.admin.execute("update events.handoff set due_at = due_at - interval '1 hour'")
     system = actors.system()
-    await world.system.run(system, lambda tx: handoffs.sweep(tx, system))
+    await world.system.run(system, lambda tx: escalation.sweep(tx, system))
     await world.react()
     assert await world.responsible(decided.case_id) == took.organisation_id
-    off = referrals.Settle(outcome="cancelled")
-    await world.database.run(
-        world.operator, lambda tx: referrals.settle(tx, world.operator, unanswered.id, off)
-    )
-    assert await world.responsible(decided.case_id) == took.organisation_id
+    off = await read(world, world.operator, unanswered.id)
+    assert off.state is ReferralState.CANCELLED
+    late = await world.actor(Role.CLINIC, organisations=(silent.organisation_id,))
+    assert unanswered.handoff_id is not None
+    stale = unanswered.handoff_id
+    with pytest.raises(errors.Conflict) as refusal:
+        await world.database.run(late, lambda tx: handoffs.accept(tx, late, stale))
+    assert refusal.value.code == "handoff_state"
+
+
+async def test_of_two_receivers_who_accept_at_once_one_has_the_patient(world: World) -> None:
+    decided = await world.disposition("U1", "emergency_department")
+    asked = []
+    for at in (await department(world), await department(world)):
+        sent = await send(world, decided.id, at)
+        clinic = await world.actor(Role.CLINIC, organisations=(at.organisation_id,))
+        assert sent.handoff_id is not None
+        asked.append((clinic, sent.handoff_id))
+
+    async def accept(who: Actor, handoff_id: UUID) -> object:
+        return await world.database.run(who, lambda tx: handoffs.accept(tx, who, handoff_id))
+
+    told = await asyncio.gather(*(accept(*one) for one in asked), return_exceptions=True)
+    assert Counter(type(one) for one in told) == {Handoff: 1, errors.Conflict: 1}
+    (lost,) = [one for one in told if isinstance(one, errors.Conflict)]
+    assert lost.code == "patient_taken_elsewhere"
+    await world.react()
+    won = next(one for one in told if isinstance(one, Handoff))
+    assert await world.responsible(decided.case_id) == won.to_organisation_id
+
+
+async def test_who_refused_reads_the_file_no_longer_until_asked_again(world: World) -> None:
+    at = await department(world)
+    decided = await world.disposition("U2", "emergency_department")
+    clinic = await world.actor(Role.CLINIC, organisations=(at.organisation_id,))
+
+    async def file(tx: Tx) -> Case:
+        return await cases.get(tx, clinic, decided.case_id)
+
+    first = (await send(world, decided.id, at)).handoff_id
+    assert first is not None
+    assert (await world.database.run(clinic, file)).id == decided.case_id
+    await world.database.run(clinic, lambda tx: handoffs.refuse(tx, clinic, first, "no_capacity"))
+    await world.react()
+    assert await world.waits(decided.case_id) == [
+        ("refused_no_capacity", "waiting", world.operator.id)
+    ]
+    with pytest.raises(errors.Missing):
+        await world.database.run(clinic, file)
+    await send(world, decided.id, at)
+    await world.react()
+    assert (await world.database.run(clinic, file)).id == decided.case_id
 
 
 async def test_the_same_receiver_is_asked_once_at_a_time(world: World) -> None:
