@@ -218,7 +218,7 @@ class CapacityChanged(Event, frozen=True, kw_only=True, tag="capacity.changed"):
     sequence: int
 
 
-class SourceLimitChanged(Event, frozen=True, kw_only=True, tag="source_limit.changed"):
+class SourceLimitChanged(Event, frozen=True, kw_only=True, tag="limit.changed"):
     """What a source tells may be older, or less old, than before; no figures = the common limit."""
 
     AGGREGATE: ClassVar[str] = "source_limit"

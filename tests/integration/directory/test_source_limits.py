@@ -75,7 +75,7 @@ async def test_a_supervisor_sets_how_old_a_source_may_be_and_claims_follow_at_on
     assert not found["editor"].own_limit
     assert await admin.fetchval(REFUSAL) is None
     kinds = await admin.fetch(
-        "select payload from events.outbox where kind = 'source_limit.changed'"
+        "select payload from events.outbox where kind = 'limit.changed'"
     )
     assert len(kinds) == 3, "saying the same again tells nothing"
 

@@ -33,7 +33,7 @@ DESIGNED = {
     "trust.contested",
     "absence.changed",
     "capacity.changed",
-    "source_limit.changed",
+    "limit.changed",
     "slot.displaced",
     "hold.placed",
     "hold.released",
