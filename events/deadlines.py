@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from events import escalation, listening
+from events import escalation, listening, receipts
 from kernel import actor, errors
 from kernel.database import Database
 from kernel.telemetry import logger
@@ -37,4 +37,5 @@ async def step(database: Database) -> int:
         How many transitions were made.
     """
     async with database.transaction(_SYSTEM) as tx:
-        return await escalation.sweep(tx, _SYSTEM)
+        arrived = await receipts.note(tx, _SYSTEM)
+        return arrived + await escalation.sweep(tx, _SYSTEM)

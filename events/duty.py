@@ -16,7 +16,7 @@ from events.ladder import Colleague, Post
 from kernel import audit, errors, identity
 from kernel.actor import Actor, Role, require
 from kernel.database import Tx
-from kernel.inputs import Code, UtcTime, utc
+from kernel.inputs import Code, Small, UtcTime, utc
 
 _STAFF: Final = (Role.OPERATOR, Role.OSNP, Role.PHYSICIAN, Role.IOA, Role.SUPERVISOR)
 
@@ -36,8 +36,9 @@ class SetDuty(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class SetPost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Say who stands on a step of the ladder: a role or an actor, one of both."""
+    """Say who stands on a step of the ladder, from 1: a role or an actor, one of both."""
 
+    level: Small
     role: Code | None = None
     actor_id: UUID | None = None
 
@@ -127,23 +128,23 @@ async def put(tx: Tx, actor: Actor, command: SetDuty) -> Rota:
     return await rota(tx, actor)
 
 
-async def put_post(tx: Tx, actor: Actor, level: int, command: SetPost) -> Rota:
+async def put_post(tx: Tx, actor: Actor, command: SetPost) -> Rota:
     """Say who stands on a step of the ladder in the actor's territory.
 
     Args:
         tx: The transaction.
         actor: A supervisor.
-        level: Step, from 1.
-        command: Who.
+        command: Who, on which step.
 
     Raises:
         Invalid: `level_unknown`, `post_names_one`, `actor_unknown`.
     """
     require(actor, "roster.set")
     territory_id = _territory(actor)
+    level = command.level
     if not 1 <= level <= len(ladder.shipped().levels):
         code = "level_unknown"
-        raise errors.Invalid(code, "The ladder has no such step.", path="level")
+        raise errors.Invalid(code, "The ladder has no such step.", path="$.level")
     known = {ladder.CENTRE, *(one.value for one in _STAFF)}
     one_role = command.role in known and command.actor_id is None
     if not one_role and (command.actor_id is None or command.role is not None):
