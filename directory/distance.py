@@ -83,8 +83,8 @@ def chord(metres: float) -> float:
     return 2.0 * math.sin(min(metres / EARTH_RADIUS_M, math.pi) / 2.0)
 
 
-def great_circle_m(lon: float, lat: float, lons: Floats, lats: Floats) -> Floats:
-    """Give great-circle metres from one position to n others, shape (n,).
+def great_circle_m(lon: float | Floats, lat: float | Floats, lons: Floats, lats: Floats) -> Floats:
+    """Give great-circle metres from one position to n others, or of n pairs, shape (n,).
 
     Source: haversine formula on a sphere of `EARTH_RADIUS_M`; error below 0.6 % of the ellipsoid.
     """
@@ -109,7 +109,11 @@ def travel(lon: float, lat: float, lons: Floats, lats: Floats, model: TravelMode
     Returns:
         Distances and durations in the order of the destinations.
     """
-    straight = great_circle_m(lon, lat, lons, lats)
+    return by_road(great_circle_m(lon, lat, lons, lats), model)
+
+
+def by_road(straight: Floats, model: TravelModel) -> Travel:
+    """Estimate n journeys from their great-circle metres, shape (n,)."""
     road = straight * model.detour_factor
     return Travel(
         straight_m=straight,

@@ -1,4 +1,6 @@
-"""The directory as a typed graph: for modelling, checking and drawing; queries use the snapshot.
+"""The directory as a typed graph: for modelling, checking and drawing.
+
+Queries run on frozen arrays (`snapshot`, `links`); property tests compare the two.
 
 Nodes are the ids themselves; attribute `type` says what each is:
     organisation: name, kind          location: name, lon, lat, department
@@ -13,8 +15,7 @@ Edges are directed; attribute `type` says what each means:
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -24,7 +25,6 @@ import numpy as np
 from directory import distance
 from directory.model import (
     CareService,
-    CareServiceId,
     Location,
     LocationId,
     ReferralLink,
@@ -32,18 +32,6 @@ from directory.model import (
 from directory.rows import Rows
 
 Graph: TypeAlias = "nx.MultiDiGraph[UUID]"
-
-
-class ReferralPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A chain of care services, each able to send the patient to the next.
-
-    Attributes:
-        steps: Care services from the first to the one that offers the service.
-        duration: Journeys and waits added up.
-    """
-
-    steps: tuple[CareServiceId, ...]
-    duration: timedelta
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,54 +118,6 @@ def _add_links(graph: Graph, links: Iterable[ReferralLink], model: distance.Trav
             road_m=float(trip.road_m[0]),
             duration_s=float(trip.duration_s[0]),
         )
-
-
-def referral_path(
-    graph: Graph,
-    source_id: CareServiceId,
-    service: str,
-    waits: Mapping[CareServiceId, timedelta] | None = None,
-) -> ReferralPath | None:
-    """Give the quickest chain of referrals from a care service to one offering `service`.
-
-    Args:
-        graph: Built by `build`.
-        source_id: Where the patient is seen first.
-        service: Service code looked for.
-        waits: Waiting time at each care service before it sees the patient; none = zero.
-
-    Returns:
-        The path of least journey plus wait (ties: fewest steps, then id), or None.
-    """
-    if source_id not in graph:
-        return None
-    view = nx.subgraph_view(
-        graph,
-        filter_node=lambda node: (
-            graph.nodes[node]["type"] == "care_service" and graph.nodes[node]["active"]
-        ),
-        filter_edge=lambda a, b, key: graph.edges[a, b, key]["type"] == "refers_to",
-    )
-
-    def cost(_: UUID, target: UUID, edges: dict[Any, Any]) -> float:
-        wait = (waits or {}).get(CareServiceId(target), timedelta())
-        journey: float = min(edge["duration_s"] for edge in edges.values())
-        return journey + wait.total_seconds()
-
-    if source_id not in view:
-        return None
-    lengths, paths = cast(
-        "tuple[dict[UUID, float], dict[UUID, list[UUID]]]",
-        nx.single_source_dijkstra(view, source_id, weight=cost),
-    )
-    ends = [node for node in lengths if graph.nodes[node]["service"] == service]
-    if not ends:
-        return None
-    end = min(ends, key=lambda node: (lengths[node], len(paths[node]), node))
-    return ReferralPath(
-        steps=tuple(map(CareServiceId, paths[end])),
-        duration=timedelta(seconds=float(lengths[end])),
-    )
 
 
 def faults(rows: Rows) -> tuple[Fault, ...]:

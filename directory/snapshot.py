@@ -12,13 +12,12 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
-from directory import answers, columns, consent, distance, eligibility, screen
+from directory import columns, consent, distance, eligibility, matching, screen
 from directory.answers import Candidate, Search
 from directory.columns import MODALITIES, VISIBILITIES, Block, Diary, OpenSlot, Slots, SlotTable
 from directory.model import (
     CareService,
     CareServiceId,
-    Intake,
     Location,
     Modality,
     Need,
@@ -108,6 +107,10 @@ class Snapshot:
                 Reach(roaming, cKDTree(points[roaming])) if len(roaming) else None,
             )
         return found
+
+    def row(self, care_service_id: CareServiceId) -> int | None:
+        """Give the row of one care service, or None."""
+        return self._row.get(care_service_id)
 
     def service(self, care_service_id: CareServiceId) -> CareService | None:
         """Give one care service, or None."""
@@ -217,6 +220,7 @@ class Snapshot:
         *,
         audience: consent.Audience = consent.Audience.CENTRE,
         refused_limit: int = 20,
+        far_limit: int = 200,
     ) -> Search:
         """Give who can take a need and with which slots, and the nearest refusals with reasons.
 
@@ -225,55 +229,14 @@ class Snapshot:
             now: Moment of the question (database clock): hides what has begun or is held back.
             audience: On whose behalf.
             refused_limit: At most this many refusals are explained; beyond the radius only that
-                many, the nearest, are looked at.
+                many offices, the nearest, are looked at.
+            far_limit: Of those beyond the radius who do more than wait at an office
+                (teleconsultation, home visits) at most this many, the nearest, are looked at.
         """
-        capability = self._capabilities.get(need.service)
-        if capability is None:
-            return Search(
-                version=self.version, eligible=(), refused=(), considered=0, refused_total=0
-            )
-        rows = capability.rows
-        trip = self._trip(need, rows)
-        eligible: list[Candidate] = []
-        refused: list[eligibility.Verdict] = []
-        for position in self._within_reach(need, rows, trip, refused_limit):
-            service, location = self.services[rows[position]], self.locations[rows[position]]
-            straight = None if trip is None else float(trip.straight_m[position])
-            slots = self._slots(service, need, now, audience)
-            verdict = eligibility.judge(need, service, location, answers.openings(slots), straight)
-            if not verdict.eligible:
-                refused.append(verdict)
-                continue
-            eligible.append(
-                Candidate(
-                    verdict=verdict,
-                    service=service,
-                    location=location,
-                    slots=answers.fitting(slots, need, verdict),
-                    road_m=None if trip is None else float(trip.road_m[position]),
-                    travel_s=None if trip is None else float(trip.duration_s[position]),
-                )
-            )
-        eligible.sort(key=lambda candidate: answers.nearness(candidate.verdict))
-        refused.sort(key=lambda verdict: (len(verdict.refusals), *answers.nearness(verdict)))
-        return Search(
-            version=self.version,
-            eligible=tuple(eligible),
-            refused=tuple(refused[:refused_limit]),
-            considered=len(rows),
-            refused_total=len(rows) - len(eligible),
+        asked = matching.Asked(
+            need=need, now=now, audience=audience, refused_limit=refused_limit, far_limit=far_limit
         )
-
-    def _within_reach(
-        self, need: Need, rows: Indices, trip: distance.Travel | None, limit: int
-    ) -> list[int]:
-        """Give positions worth judging: an office beyond the radius is refused whatever else."""
-        if trip is None or need.radius_m is None:
-            return list(range(len(rows)))
-        beyond = self.screen.office_only[rows] & (trip.straight_m > need.radius_m)
-        far = np.flatnonzero(beyond)
-        nearest = far[np.argsort(trip.straight_m[far], kind="stable")[:limit]]
-        return [*np.flatnonzero(~beyond).tolist(), *nearest.tolist()]
+        return matching.search(self, asked)
 
     def search_widening(
         self,
@@ -304,17 +267,11 @@ class Snapshot:
         widest = msgspec.structs.replace(need, radius_m=radii[-1])
         return self.search(widest, now, audience=audience)
 
-    def _trip(self, need: Need, rows: Indices) -> distance.Travel | None:
+    def trip(self, need: Need, rows: Indices) -> distance.Travel | None:
+        """Give the journeys from a need's place to rows; None when the place is unknown."""
         if need.lon is None or need.lat is None:
             return None
         return distance.travel(need.lon, need.lat, self.lon[rows], self.lat[rows], self.travel)
-
-    def _slots(
-        self, service: CareService, need: Need, now: datetime, audience: consent.Audience
-    ) -> tuple[OpenSlot, ...]:
-        if service.intake is Intake.REFERRAL:
-            return ()
-        return self.bookable(service.id, need, now, audience)
 
     def refreshed(self, version: int, diaries: Iterable[Diary]) -> "Snapshot":
         """Give a snapshot in which these diaries replace those of the same schedules.

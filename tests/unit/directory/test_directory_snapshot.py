@@ -1,12 +1,10 @@
 """The frozen snapshot answers as brute force and as networkx do; it is never changed."""
 
-import random
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from uuid import UUID
 
 import msgspec
-import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -171,40 +169,6 @@ def test_a_refresh_changes_one_diary_and_leaves_the_older_snapshot_alone() -> No
         newer.refreshed(1, [])
 
 
-@pytest.mark.parametrize("target", ["cardiology", "orthopaedics", "emergency_department"])
-def test_the_referral_path_is_the_shortest_by_plain_networkx(target: str) -> None:
-    built = graph.build(territory().rows, distance.TravelModel())
-    plain: nx.DiGraph[UUID] = nx.DiGraph()
-    for one, other, data in built.edges(data=True):
-        if data["type"] == "refers_to":
-            plain.add_edge(one, other, weight=data["duration_s"])
-    rng = random.Random(1)
-    doctors = [s for s in territory().rows.care_services if s.service == "general_practice"]
-    for doctor in rng.sample(doctors, 10):
-        path = graph.referral_path(built, doctor.id, target)
-        lengths = (
-            nx.single_source_dijkstra_path_length(plain, doctor.id) if doctor.id in plain else {}
-        )
-        ends = [
-            length for node, length in lengths.items() if built.nodes[node]["service"] == target
-        ]
-        assert (path is None) == (not ends)
-        if path is not None:
-            assert path.duration.total_seconds() == pytest.approx(min(ends), abs=1e-3)
-            assert path.steps[0] == doctor.id
-
-
-def test_waiting_times_are_part_of_the_referral_path() -> None:
-    built = graph.build(territory().rows, distance.TravelModel())
-    doctor = next(s for s in territory().rows.care_services if s.service == "general_practice")
-    quick = graph.referral_path(built, doctor.id, "cardiology")
-    assert quick is not None
-    waits = {step: timedelta(hours=1) for step in quick.steps[1:]}
-    slow = graph.referral_path(built, doctor.id, "cardiology", waits)
-    assert slow is not None
-    assert quick.duration < slow.duration <= quick.duration + timedelta(hours=len(waits))
-
-
 def test_an_inconsistent_row_is_named() -> None:
     rows = territory().rows
     torn = msgspec.structs.replace(rows, organisations=rows.organisations[1:], links=rows.links[:1])
@@ -268,13 +232,6 @@ def test_a_diary_of_an_unknown_service_is_left_out_of_a_refresh() -> None:
     )
     newer = snapshot().refreshed(3, [lost])
     assert newer.diaries == snapshot().diaries
-
-
-def test_paths_from_or_to_nowhere_do_not_exist() -> None:
-    built = graph.build(territory().rows, distance.TravelModel())
-    doctor = next(s for s in territory().rows.care_services if s.service == "general_practice")
-    assert graph.referral_path(built, CareServiceId(UUID(int=1)), "cardiology") is None
-    assert graph.referral_path(built, doctor.id, "nothing") is None
 
 
 def test_every_inconsistency_has_its_code() -> None:
