@@ -77,26 +77,43 @@ class Screen:
             need: What is asked; its service is not looked at.
             rows: Shape (n,).
         """
-        fit = self._active[rows]
+        fit: Mask = self.faults(need, rows) == 0
+        return fit
+
+    def faults(self, need: Need, rows: Indices) -> Bits:
+        """Count the reasons for which rows do not treat this patient, wherever and whenever.
+
+        Args:
+            need: What is asked; its service is not looked at.
+            rows: Shape (n,).
+
+        Returns:
+            As many as `directory.eligibility.judge` gives of who is treated and how.
+        """
+        found: Bits = (~self._active[rows]).view(np.uint8)
         if need.age_months is not None:
-            fit &= self._min_age[rows] <= need.age_months
-            fit &= self._max_age[rows] > need.age_months
+            fits = self._min_age[rows] <= need.age_months
+            fits &= self._max_age[rows] > need.age_months
+            found += ~fits
         if not need.referred:
-            fit &= ~self._sent_only[rows]
-        for code in need.skills:
-            fit &= _picked(self._skills, code, rows)
-        for code in need.equipment:
-            fit &= _picked(self._equipment, code, rows)
-        for code in need.accepts:
-            fit &= _picked(self._accepts, code, rows)
-        for code in need.accessibility:
-            fit &= _picked(self._access, code, rows)
+            found += self._sent_only[rows]
+        for members, wanted in (
+            (self._skills, need.skills),
+            (self._equipment, need.equipment),
+            (self._accepts, need.accepts),
+            (self._access, need.accessibility),
+        ):
+            if wanted:
+                lacking = np.zeros(len(rows), dtype=np.bool_)
+                for code in wanted:
+                    lacking |= ~_picked(members, code, rows)
+                found += lacking
         if need.languages:
             spoken = np.zeros(len(rows), dtype=np.bool_)
             for code in need.languages:
                 spoken |= _picked(self._languages, code, rows)
-            fit &= spoken
-        return fit
+            found += ~spoken
+        return found
 
     def ways(self, need: Need, rows: Indices, straight_m: NDArray[np.float64] | None) -> Bits:
         """Give the modalities of each row that fit the need and the place.
