@@ -3,7 +3,7 @@
 Withdrawing consent never takes back what is held or booked already: that is withdrawing slots.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from directory import store
-from directory.consent import Consent
+from directory.consent import Consent, Freshness
 from events import outbox
 from events.catalogue import ConsentChanged
 from kernel import audit, errors
@@ -68,17 +68,26 @@ async def agree(tx: Tx, actor: Actor, schedule_id: UUID, wanted: Consent) -> Con
     return wanted
 
 
-async def aged(tx: Tx, service: str) -> Mapping[UUID, datetime]:
-    """Give the mirrored diaries of a service code that are older than their source should be.
+class Age(msgspec.Struct, frozen=True, kw_only=True):
+    """When a diary was last told, and how far that can still be believed."""
+
+    as_of: datetime
+    freshness: Freshness
+
+
+async def ages(tx: Tx, schedule_ids: Collection[UUID]) -> Mapping[UUID, Age]:
+    """Give how old diaries are; who never published is left out.
 
     Args:
         tx: Any transaction.
-        service: Service code.
-
-    Returns:
-        When each of them was last told, by schedule.
+        schedule_ids: Which diaries.
     """
-    return {row["id"]: row["as_of"] for row in await tx.fetch(SELECT_AGED, service)}
+    if not schedule_ids:
+        return {}
+    return {
+        row["id"]: Age(as_of=row["as_of"], freshness=Freshness(row["freshness"]))
+        for row in await tx.fetch(SELECT_AGES, list(schedule_ids))
+    }
 
 
 def _codes(consent: Consent) -> str:
@@ -89,15 +98,20 @@ def _codes(consent: Consent) -> str:
     )
 
 
-SELECT_AGED: Final = """
-select s.id, s.as_of
+SELECT_AGES: Final = """
+with limits as materialized (
+    select source, marked_after_s, refused_after_s from directory.source_limit)
+select s.id, s.as_of,
+    case when s.ownership = 'owned' then 'fresh'
+        when s.as_of + make_interval(secs => a.refused_after_s) <= kernel.regul_now()
+            then 'outdated'
+        when s.as_of + make_interval(secs => a.marked_after_s) <= kernel.regul_now() then 'marked'
+        else 'fresh' end as freshness
 from directory.schedule s
-    join directory.care_service c on c.id = s.care_service_id
-    join lateral (
-        select d.marked_after_s from directory.source_limit d
+    left join lateral (
+        select d.marked_after_s, d.refused_after_s from limits d
         where d.source in (s.source, '*') order by d.source = '*' limit 1) a on true
-where c.service = $1 and s.ownership = 'mirrored'
-    and s.as_of + make_interval(secs => a.marked_after_s) <= kernel.regul_now()
+where s.id = any ($1::uuid[]) and s.as_of is not null
 """
 
 LOCK_CONSENT: Final = """

@@ -1,6 +1,6 @@
 """What is stored of publishers' trust: learning, reading, and a publisher's objection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -133,13 +133,15 @@ async def contest(tx: Tx, actor: Actor, organisation_id: UUID, reason: Objection
     return await of_organisation(tx, actor, organisation_id)
 
 
-async def estimates(tx: Tx, service: str) -> Mapping[UUID, Estimate]:
-    """Give what is known of the publishers of a service code, by organisation.
+async def estimates(tx: Tx, organisation_ids: Collection[UUID]) -> Mapping[UUID, Estimate]:
+    """Give what is known of publishers, by organisation: one row of each, never its history.
 
     Args:
         tx: Any transaction.
-        service: Service code; publishers without any outcome are left out.
+        organisation_ids: Which; those without any outcome are left out.
     """
+    if not organisation_ids:
+        return {}
     return {
         row["organisation_id"]: Estimate(
             acceptance=trust.acceptance(_standing(row), row["now"]),
@@ -147,7 +149,7 @@ async def estimates(tx: Tx, service: str) -> Mapping[UUID, Estimate]:
             asked=_standing(row).asked,
             contested=row["contested"],
         )
-        for row in await tx.fetch(SELECT_ESTIMATES, service)
+        for row in await tx.fetch(SELECT_ESTIMATES, list(organisation_ids))
     }
 
 
@@ -213,6 +215,5 @@ select t.organisation_id, t.good, t.bad, t.as_of, t.accepted, t.refused, t.unans
         where x.organisation_id = t.organisation_id
             and x.at > kernel.regul_now() - interval '30 days') as contested
 from directory.trust t
-where exists (select from directory.care_service c
-    where c.organisation_id = t.organisation_id and c.service = $1)
+where t.organisation_id = any ($1::uuid[])
 """

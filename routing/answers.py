@@ -23,6 +23,10 @@ class PlaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
         agreement: The receiver must agree first.
         late_s: Seconds after the due time; 0 when in time.
         zone: IANA zone in which the place reads its clock.
+        as_of: When its diary was last told; none for a referral.
+        marked: Its diary is older than its source should be.
+        acceptance: Learned probability that it takes the patient; none while nothing is known.
+        asked: How many patients that figure rests on.
     """
 
     rank: int
@@ -41,6 +45,10 @@ class PlaceAnswer(msgspec.Struct, frozen=True, kw_only=True):
     agreement: bool
     late_s: int
     zone: str
+    as_of: datetime | None
+    marked: bool
+    acceptance: float | None
+    asked: int
     reasons: tuple[Told, ...]
 
 
@@ -123,6 +131,10 @@ def _place(place: Place, now: datetime) -> PlaceAnswer:
         agreement=place.agreement,
         late_s=place.late_s,
         zone=place.zone,
+        as_of=place.as_of,
+        marked=place.marked,
+        acceptance=place.acceptance,
+        asked=place.asked,
         reasons=tuple(reasons.tell(one, now, place.zone) for one in place.reasons),
     )
 

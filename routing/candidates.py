@@ -19,13 +19,27 @@ from directory.model import CareService, Location, Need
 from directory.snapshot import Candidate, Search, Snapshot
 from routing import reasons
 from routing.model import Reason, Refused, Value
-from routing.ranking import Asking, Ranking
+from routing.ranking import Asking, Ranking, takeable
 from routing.ranking import rank as ranking_of
 
 REFUSED_LIMIT: Final = 20
 """How many refusals are explained."""
 
 UNKNOWN_CONSTRAINT: Final = "no_place_published"
+
+
+class Reached(msgspec.Struct, frozen=True, kw_only=True):
+    """What a widened search gave, not yet ranked.
+
+    Attributes:
+        search: The last search made within the deadline: eligible and refused.
+        eligible: What is to be ranked: in time, or else after the deadline.
+        radius_m: The radius of the last search; None when the patient's place is unknown.
+    """
+
+    search: Search
+    eligible: tuple[Candidate, ...]
+    radius_m: int | None = None
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,13 +65,23 @@ def find(
     count: int,
     radii_m: Sequence[int] = (),
 ) -> Found:
+    """Search a snapshot and rank what was found; see `reach` and `ranked`."""
+    reached = reach(snapshot, need, asking, count=count, radii_m=radii_m)
+    return ranked(reached, asking, seed=seed, count=count)
+
+
+def reach(
+    snapshot: Snapshot, need: Need, asking: Asking, *, count: int, radii_m: Sequence[int] = ()
+) -> Reached:
     """Search a snapshot, widening until there are enough places; then past the deadline.
+
+    Who can be reached does not depend on what is known of publishers, so that this may be looked
+    up for the few that were found.
 
     Args:
         snapshot: The directory.
         need: What is asked; its own `radius_m`, when set, is the only radius tried.
         asking: The patient's side; `asking.now` is the moment of the question.
-        seed: Breaks equals.
         count: Places wanted; widening stops at as many.
         radii_m: Growing; empty = those of the patient's department. Not used when the patient's
             place is unknown.
@@ -65,22 +89,35 @@ def find(
     tried: Sequence[int | None] = (need.radius_m,)
     if need.lon is not None and need.lat is not None and need.radius_m is None:
         tried = radii_m or search_radii.around(need.lon, need.lat, need.commune).radii()
-    found: Found | None = None
+    found: Reached | None = None
+    open_ = 0
     for radius in tried:
         wider = msgspec.structs.replace(need, radius_m=radius)
         search = snapshot.search(wider, asking.now, refused_limit=REFUSED_LIMIT)
-        ranking = ranking_of(search.eligible, asking, seed=seed, count=count)
-        found = Found(search=search, ranking=ranking, radius_m=radius)
-        if len(ranking.places) >= count:
+        open_ = sum(1 for one in search.eligible if takeable(one, asking))
+        found = Reached(search=search, eligible=search.eligible, radius_m=radius)
+        if open_ >= count:
             return found
     if found is None:
         raise ValueError("at least one radius is tried")
-    if found.ranking.places or need.deadline is None:
+    if open_ or need.deadline is None:
         return found
     later = msgspec.structs.replace(need, radius_m=found.radius_m, deadline=None)
     beyond = snapshot.search(later, asking.now, refused_limit=0).eligible
-    ranking = ranking_of(beyond, asking, seed=seed, count=count)
-    return msgspec.structs.replace(found, ranking=ranking)
+    return msgspec.structs.replace(found, eligible=beyond)
+
+
+def ranked(reached: Reached, asking: Asking, *, seed: int, count: int) -> Found:
+    """Rank what was reached.
+
+    Args:
+        reached: From `reach`.
+        asking: The same, with what is known of publishers.
+        seed: Breaks equals.
+        count: Places wanted.
+    """
+    ranking = ranking_of(reached.eligible, asking, seed=seed, count=count)
+    return Found(search=reached.search, ranking=ranking, radius_m=reached.radius_m)
 
 
 def why_not(

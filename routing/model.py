@@ -162,6 +162,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         agreement: The receiver must agree first (overbooking, mirrored diary, referral).
         late_s: Seconds after the disposition's due time; 0 when in time.
         zone: IANA zone in which the place reads its clock.
+        as_of: When its diary was last told; None for a referral.
+        marked: Its diary is older than its source should be.
+        acceptance: Probability that it takes the patient, learned; None = nothing is known yet.
+        asked: How many patients that figure rests on.
         reasons: What speaks for it, most telling first.
     """
 
@@ -181,6 +185,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     agreement: bool = False
     late_s: int = 0
     zone: str
+    as_of: datetime | None = None
+    marked: bool = False
+    acceptance: float | None = None
+    asked: int = 0
     reasons: tuple[Reason, ...] = ()
 
 

@@ -5,7 +5,7 @@ answer is stored with its seed and snapshot version, and a loser of a race is to
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
@@ -13,9 +13,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from directory import agreements, standings
+from directory import agreements, capacity_reports, standings
 from directory.model import CareService, Location, Modality, Need
-from directory.snapshot import Search, Snapshot
+from directory.snapshot import Candidate, Search, Snapshot
 from kernel import audit, errors, ids
 from kernel.actor import Actor, require
 from kernel.database import Tx
@@ -91,10 +91,10 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
         refused=frozenset(command.refused),
         recent=await _recent(tx, decided.territory_id),
         mirrored=snapshot.mirrored(need.service),
-        trusted=await standings.estimates(tx, need.service),
-        marked=await agreements.aged(tx, need.service),
     )
-    offer = _offered(decided, command, snapshot, need, asking)
+    reached = candidates.reach(snapshot, need, asking, count=command.count)
+    informed = await _informed(tx, asking, reached.eligible)
+    offer = _offered(decided, command, snapshot, reached, informed)
     await _insert(tx, actor, offer, need)
     await audit.record(
         tx, actor, "offer.rank", "offer", offer.id,
@@ -105,11 +105,15 @@ async def rank(tx: Tx, actor: Actor, snapshot: Snapshot, command: AskOffers) -> 
 
 
 def _offered(
-    decided: Disposition, command: AskOffers, snapshot: Snapshot, need: Need, asking: Asking
+    decided: Disposition,
+    command: AskOffers,
+    snapshot: Snapshot,
+    reached: candidates.Reached,
+    asking: Asking,
 ) -> Offer:
-    """Search and rank; the seed is drawn here unless an earlier draw is repeated."""
+    """Rank; the seed is drawn here unless an earlier draw is repeated."""
     seed = secrets.randbits(_SEED_BITS) if command.seed is None else command.seed
-    found = candidates.find(snapshot, need, asking, seed=seed, count=command.count)
+    found = candidates.ranked(reached, asking, seed=seed, count=command.count)
     return Offer(
         id=ids.uuid7(),
         disposition_id=decided.id,
@@ -125,6 +129,16 @@ def _offered(
         spare=found.ranking.spare,
         refused=candidates.why_not(found, _known(snapshot, found.search)),
         widened_m=found.radius_m,
+    )
+
+
+async def _informed(tx: Tx, asking: Asking, found: Sequence[Candidate]) -> Asking:
+    """Add what is known of the publishers that were found: by their keys, never by history."""
+    return msgspec.structs.replace(
+        asking,
+        trusted=await standings.estimates(tx, {one.service.organisation_id for one in found}),
+        ages=await agreements.ages(tx, {slot.schedule_id for one in found for slot in one.slots}),
+        capacity=await capacity_reports.told(tx, {one.service.id for one in found}),
     )
 
 

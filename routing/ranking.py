@@ -15,12 +15,15 @@ from uuid import UUID
 
 import msgspec
 
+from directory.agreements import Age
+from directory.capacity_reports import Capacity
+from directory.consent import Freshness
 from directory.model import Accepts, CareServiceId, Intake, Modality, SlotKind
 from directory.snapshot import Candidate, OpenSlot
 from directory.trust import NEWCOMER, Estimate
 from events.model import ALWAYS_ANSWERED
 from routing import reasons
-from routing.model import OfferKind, Place, Reason
+from routing.model import OfferKind, Place, Reason, Value
 from triage.acuity import Acuity
 
 Cost: TypeAlias = tuple[int, int, int, int, int, int, bytes]
@@ -41,7 +44,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         travel_band_s: Journeys that differ by less are equal.
         retry_s: What a refusal costs the patient: a wait for the answer and another call. It
             counts as far as a publisher is less likely to accept than one nobody knows.
-        marked_s: What it costs that a mirrored diary is older than its source should be.
+        marked_s: What it costs that a mirrored diary or a figure of beds is older than its source
+            should be.
+        full_s: What it costs that a place says of itself that it has no bed left.
         spare: Further slots remembered for losers of a race.
     """
 
@@ -51,6 +56,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     travel_band_s: int = 300
     retry_s: int = 1800
     marked_s: int = 600
+    full_s: int = 1200
     spare: int = 20
 
 
@@ -67,7 +73,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
         recent: First places lately given to each care service: fairness between equals.
         mirrored: Schedules whose editor confirms each appointment.
         trusted: What was learned of publishers, by organisation; others are newcomers.
-        marked: Mirrored schedules that are older than they should be, with when they were told.
+        ages: When schedules were last told, and whether that is older than it should be.
+        capacity: What care services say of their beds and emergency places.
     """
 
     now: datetime
@@ -80,7 +87,8 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     recent: Mapping[UUID, int] = MappingProxyType({})
     mirrored: frozenset[UUID] = frozenset()
     trusted: Mapping[UUID, Estimate] = MappingProxyType({})
-    marked: Mapping[UUID, datetime] = MappingProxyType({})
+    ages: Mapping[UUID, Age] = MappingProxyType({})
+    capacity: Mapping[UUID, Sequence[Capacity]] = MappingProxyType({})
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +178,11 @@ def _split(options: Sequence[_Option], count: int) -> tuple[Sequence[_Option], S
     return tuple(chosen.values()), rest
 
 
+def takeable(candidate: Candidate, asking: Asking) -> bool:
+    """Tell whether a patient who does not refuse the place can be there for some slot of it."""
+    return candidate.service.id not in asking.refused and bool(_takeable(candidate, asking))
+
+
 def _takeable(candidate: Candidate, asking: Asking) -> tuple[OpenSlot | None, ...]:
     """Give the slots the patient can reach; a referral is one option without a slot."""
     if candidate.service.intake is Intake.REFERRAL:
@@ -241,8 +254,20 @@ def _expected_s(
     """
     known = asking.trusted.get(candidate.service.organisation_id)
     doubt = 0.0 if known is None else max(0.0, NEWCOMER - known.acceptance)
-    old = slot is not None and slot.schedule_id in asking.marked
-    return doubt * policy.retry_s + (policy.marked_s if old else 0)
+    beds = [one for one in asking.capacity.get(candidate.service.id, ()) if _counts(one)]
+    old = _marked(slot, asking) or any(one.freshness is Freshness.MARKED for one in beds)
+    full = bool(beds) and all(one.free == 0 for one in beds)
+    return doubt * policy.retry_s + (policy.marked_s if old else 0) + (policy.full_s if full else 0)
+
+
+def _marked(slot: OpenSlot | None, asking: Asking) -> bool:
+    age = None if slot is None else asking.ages.get(slot.schedule_id)
+    return age is not None and age.freshness is not Freshness.FRESH
+
+
+def _counts(one: Capacity) -> bool:
+    """Tell whether a figure is still used."""
+    return one.freshness is not Freshness.OUTDATED
 
 
 def _late_s(start: datetime, asking: Asking) -> int:
@@ -262,6 +287,8 @@ def _place(option: _Option, asking: Asking, number: int) -> Place:
     start = _start(candidate, slot, asking)
     mirrored = slot is not None and slot.schedule_id in asking.mirrored
     kind = OfferKind.REFERRAL if slot is None else OfferKind(slot.kind.value)
+    age = None if slot is None else asking.ages.get(slot.schedule_id)
+    known = asking.trusted.get(candidate.service.organisation_id)
     return Place(
         rank=number,
         care_service_id=candidate.service.id,
@@ -281,6 +308,10 @@ def _place(option: _Option, asking: Asking, number: int) -> Place:
         or asking.acuity in ALWAYS_ANSWERED,
         late_s=_late_s(start, asking),
         zone=candidate.location.zone,
+        as_of=None if age is None else age.as_of,
+        marked=_marked(slot, asking),
+        acceptance=None if known is None else round(known.acceptance, 3),
+        asked=0 if known is None else known.asked,
         reasons=tuple(_reasons(option, asking, start)),
     )
 
@@ -313,11 +344,28 @@ def _reasons(option: _Option, asking: Asking, start: datetime) -> Iterable[Reaso
     yield from _doubts(candidate, slot, asking)
 
 
+def _beds(told: Capacity, now: datetime) -> Reason:
+    """Tell what a place says of its beds, how long ago, and whether that is old."""
+    ago_s = max(0, int((now - told.as_of).total_seconds()))
+    if not _counts(told):
+        return Reason(code="beds_outdated", values={"kind": told.kind.value, "ago_s": ago_s})
+    code = "beds_over" if told.over else "beds_full" if told.free == 0 else "beds"
+    if told.freshness is Freshness.MARKED:
+        code += "_old"
+    values: dict[str, Value] = {
+        "kind": told.kind.value, "free": told.free, "total": told.total,
+        "occupied": told.occupied, "ago_s": ago_s,
+    }  # fmt: skip
+    return Reason(code=code, values=values)
+
+
 def _doubts(candidate: Candidate, slot: OpenSlot | None, asking: Asking) -> Iterable[Reason]:
-    """Tell an old diary, and a publisher's record when it is well below a newcomer's."""
-    if slot is not None and slot.schedule_id in asking.marked:
-        told = reasons.iso(asking.marked[slot.schedule_id])
-        yield Reason(code="told_long_ago", values={"told_at": told})
+    """Tell what it says of its beds, an old diary, and a record well below a newcomer's."""
+    for told in asking.capacity.get(candidate.service.id, ()):
+        yield _beds(told, asking.now)
+    age = None if slot is None else asking.ages.get(slot.schedule_id)
+    if age is not None and _marked(slot, asking):
+        yield Reason(code="told_long_ago", values={"told_at": reasons.iso(age.as_of)})
     known = asking.trusted.get(candidate.service.organisation_id)
     if known is not None and known.acceptance < NEWCOMER - DOUBTFUL:
         code = "less_reliable_contested" if known.contested else "less_reliable"

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from directory import codes
+from directory import capacity, codes
+from directory.capacity import CapacityKind
 from routing.model import Reason, Value
 
 Language: TypeAlias = Literal["fr", "en"]
@@ -28,6 +29,7 @@ _NEAR: Final[Mapping[Language, tuple[str, str]]] = {
     "fr": ("aujourd'hui", "demain"),
     "en": ("today", "tomorrow"),
 }
+_BEDS: Final = frozenset(one.value for one in CapacityKind)
 _LANGUAGES: Final[Mapping[str, Mapping[Language, str]]] = {
     "fr": {"fr": "français", "en": "French"},
     "en": {"fr": "anglais", "en": "English"},
@@ -179,7 +181,7 @@ def _age(months: int, language: Language) -> str:
 
 
 def label(code: str, language: Language) -> str:
-    """Give the label of a directory code, a modality or a language; the code itself otherwise.
+    """Give the label of a directory code, a kind of beds, a modality or a language, else the code.
 
     Args:
         code: Code of `directory/data/codes.toml`, a modality, or ISO 639-1.
@@ -189,6 +191,9 @@ def label(code: str, language: Language) -> str:
     for group in (known.service, known.skill, known.accessibility):
         if (found := group.get(code)) is not None:
             return found.fr if language == "fr" else found.en
+    beds = capacity.labels().get(CapacityKind(code)) if code in _BEDS else None
+    if beds is not None:
+        return beds.fr if language == "fr" else beds.en
     own = _LANGUAGES.get(code)
     return code if own is None else own[language]
 

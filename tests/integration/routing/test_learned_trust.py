@@ -137,9 +137,13 @@ async def test_a_clinic_sees_its_own_figure_only_and_may_contest_it(world: World
     decided = await world.disposition()
     await world.slot(at)
     async with world.database.transaction(world.operator) as tx:
-        known = await standings.estimates(tx, "general_practice")
+        known = await standings.estimates(tx, [at.organisation_id, other.organisation_id])
     assert known[at.organisation_id].contested
-    assert (await world.offers(decided.id)).places
+    (place,) = (await world.offers(decided.id)).places
+    assert (place.acceptance, place.asked) == (
+        pytest.approx(own.acceptance, abs=1e-3), own.accepted + own.refused,
+    )  # fmt: skip
+    assert place.as_of is None or not place.marked
 
 
 async def contest(world: World, who: Actor, at: Practice) -> Trusted:

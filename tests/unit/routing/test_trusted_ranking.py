@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from directory.agreements import Age
+from directory.capacity import CapacityKind, Cause
+from directory.capacity_reports import Capacity
+from directory.consent import Freshness
 from directory.eligibility import Verdict
 from directory.model import (
     CareService,
@@ -24,6 +28,8 @@ from directory.model import (
 )
 from directory.snapshot import Candidate, OpenSlot
 from directory.trust import NEWCOMER, Estimate, Outcome, Standing, acceptance, learn
+from kernel.actor import Role
+from routing import reasons
 from routing.ranking import Asking, Ranking, rank
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
@@ -116,6 +122,43 @@ def test_a_lower_acceptance_never_ranks_a_place_higher(one: float, other: float)
 def test_a_diary_not_updated_for_long_is_marked_and_ranked_down() -> None:
     old, fresh = candidate(1, 5), candidate(2, 12)
     told_at = NOW - timedelta(hours=3)
-    found = ranked(old, fresh, marked={UUID(int=401): told_at})
+    ages = {
+        UUID(int=401): Age(as_of=told_at, freshness=Freshness.MARKED),
+        UUID(int=402): Age(as_of=NOW, freshness=Freshness.FRESH),
+    }
+    found = ranked(old, fresh, ages=ages)
     assert first(found) == 2
     assert "told_long_ago" in [one.code for one in found.places[1].reasons]
+    assert [(one.as_of, one.marked) for one in found.places] == [(NOW, False), (told_at, True)]
+    assert first(ranked(old, fresh)) == 1
+
+
+def beds(number: int, free: int, age_h: float = 0, freshness: str = "fresh") -> Any:
+    told = Capacity(
+        care_service_id=UUID(int=number), kind=CapacityKind.HOSPITAL_BED, total=12,
+        occupied=12 - free, free=max(0, free), over=free < 0, cause=Cause.CENSUS, sequence=1,
+        source="own", actor_id=UUID(int=1), role=Role.CLINIC,
+        as_of=NOW - timedelta(hours=age_h), freshness=Freshness(freshness),
+    )  # fmt: skip
+    return {UUID(int=number): (told,)}
+
+
+@pytest.mark.parametrize(
+    ("free", "age_h", "freshness", "best", "text"),
+    [
+        (3, 0.34, "fresh", 1, "lits d'hospitalisation : 3 libres sur 12, dit il y a 20 min"),
+        (0, 0.34, "fresh", 2, "lits d'hospitalisation : complet (12 sur 12), dit il y a 20 min"),
+        (-2, 1, "fresh", 2, "lits d'hospitalisation : débordé (14 pour 12), dit il y a 1 h"),
+        (3, 5, "marked", 2,
+         "lits d'hospitalisation : 3 libres sur 12, mais dit il y a 5 h, à vérifier"),
+        (0, 72, "outdated", 1, "lits d'hospitalisation : chiffre trop ancien (dit il y a 3 j)"),
+    ],
+)  # fmt: skip
+def test_beds_are_told_with_their_age_and_a_full_or_old_word_ranks_down(
+    free: int, age_h: float, freshness: str, best: int, text: str
+) -> None:
+    near, far = candidate(1, 5), candidate(2, 12)
+    found = ranked(near, far, capacity=beds(1, free, age_h, freshness))
+    assert first(found) == best
+    (place,) = [one for one in found.places if one.care_service_id.int == 1]
+    assert text in [reasons.render(one, "fr", NOW, "Europe/Paris") for one in place.reasons]
