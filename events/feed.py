@@ -69,18 +69,19 @@ async def retained(tx: Tx, seconds: int) -> int:
     return first
 
 
-async def event_at(tx: Tx, position: int) -> UUID | None:
-    """Give the id of the event at a position.
+async def ids(tx: Tx, first: int, last: int) -> dict[int, str]:
+    """Give the ids of the events from one position to another.
 
     Args:
         tx: A transaction under `regul_system`.
-        position: Where.
+        first: First position.
+        last: Last position, included.
 
     Returns:
-        Its id, or None beyond the head.
+        Position -> id of its event.
     """
-    event_id: UUID | None = await tx.fetchval(SELECT_EVENT_AT, position)
-    return event_id
+    rows = await tx.fetch(SELECT_IDS, first, last)
+    return {row["position"]: str(row["event_id"]) for row in rows}
 
 
 def stored(row: asyncpg.Record) -> StoredEvent:
@@ -140,7 +141,7 @@ select coalesce(
      where o.occurred_at > kernel.regul_now() - make_interval(secs => $1::float8)),
     (select coalesce(max(position), 0) + 1 from events.position))
 """
-SELECT_EVENT_AT: Final = """
-select o.event_id from events.position p join events.outbox o on o.id = p.outbox_id
-where p.position = $1
+SELECT_IDS: Final = """
+select p.position, o.event_id from events.position p join events.outbox o on o.id = p.outbox_id
+where p.position between $1 and $2
 """

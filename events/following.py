@@ -2,16 +2,15 @@
 
 A follower reads positions from PostgreSQL, in order. The reaction, the inbox row and the cursor
 commit in one transaction. An event whose reaction keeps failing is parked, with later events of the
-same aggregate; everything else goes on.
+same aggregate; everything else goes on. What is parked waits for a human (`parking`), who may have
+it tried again.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeAlias
-from uuid import UUID
 
-import msgspec
-
-from events import feed, listening
+from events import feed, listening, parking
 from events.model import StoredEvent
 from kernel import actor, errors
 from kernel.database import FAILURES, Database, Tx, translate
@@ -23,6 +22,8 @@ Handler: TypeAlias = Callable[[Tx, StoredEvent], Awaitable[None]]
 TRIES: Final = 5
 """Attempts before an event is parked."""
 _FIRST_PAUSE_S: Final = 0.05
+_LOOK_S: Final = 1.0
+"""How often a busy follower asks whether something parked shall be tried again."""
 _SYSTEM: Final = actor.system()
 
 
@@ -32,6 +33,7 @@ class ReactionFailed(Exception):
     Attributes:
         event: What it was given.
         reason: Class or stable code of what it raised.
+        again: It was parked before.
     """
 
     def __init__(self, event: StoredEvent, reason: str) -> None:
@@ -39,6 +41,7 @@ class ReactionFailed(Exception):
         super().__init__(reason)
         self.event = event
         self.reason = reason
+        self.again = False
 
 
 async def follow(database: Database, name: str, reactions: Mapping[str, Handler]) -> None:
@@ -76,6 +79,7 @@ class Follower:
         self._name = name
         self._reactions = reactions
         self._kinds = sorted(reactions)
+        self._looked = 0.0
 
     async def step(self) -> bool:
         """React to the next event; after the last attempt, park it.
@@ -101,6 +105,8 @@ class Follower:
             after = await self._cursor(tx)
             if after is None:
                 return False
+            if time.monotonic() - self._looked >= _LOOK_S and await self._react_again(tx):
+                return True
             head = await feed.head(tx)
             row = await tx.fetchrow(SELECT_NEXT, after, head, self._kinds)
             if row is None:
@@ -108,8 +114,26 @@ class Follower:
                 return False
             event = feed.stored(row)
             await tx.execute(ADVANCE, self._name, event.position)
-            await self._handle(tx, event)
+            if await parking.is_parked(tx, self._name, event.aggregate_id):
+                await parking.park(tx, self._name, event, parking.BEHIND)
+            else:
+                await self._handle(tx, event)
             return True
+
+    async def _react_again(self, tx: Tx) -> bool:
+        """Try the oldest parked event that a human asked for; the next look comes in a second."""
+        event = await parking.wanted(tx, self._name)
+        if event is None:
+            self._looked = time.monotonic()
+            return False
+        try:
+            await self._handle(tx, event)
+        except ReactionFailed as failure:
+            failure.again = True
+            raise
+        await parking.settle(tx, self._name, event.event_id)
+        logger().info("reaction.replayed", worker=self._name, position=event.position)
+        return True
 
     async def _cursor(self, tx: Tx) -> int | None:
         """Lock the cursor; None when another process is at it."""
@@ -119,9 +143,6 @@ class Follower:
         return position
 
     async def _handle(self, tx: Tx, event: StoredEvent) -> None:
-        if await tx.fetchval(SELECT_PARKED, self._name, event.aggregate_id):
-            await _dead(tx, self._name, event, "behind")
-            return
         if await tx.fetchval(INSERT_INBOX, self._name, event.event_id) is None:
             return
         try:
@@ -143,8 +164,11 @@ class Follower:
         async with self._database.transaction(_SYSTEM) as tx:
             if await self._cursor(tx) is None:
                 return
-            await _dead(tx, self._name, event, failure.reason)
-            await tx.execute(ADVANCE, self._name, event.position)
+            if failure.again:
+                await parking.failed_again(tx, self._name, event, failure.reason)
+            else:
+                await parking.park(tx, self._name, event, failure.reason)
+                await tx.execute(ADVANCE, self._name, event.position)
         logger().error(
             "reaction.parked",
             worker=self._name,
@@ -153,44 +177,6 @@ class Follower:
             position=event.position,
             reason=failure.reason,
         )
-
-
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A parked event.
-
-    Attributes:
-        consumer: The follower.
-        event_id: The event.
-        position: Its place in the feed.
-        aggregate_id: What it is about; later events of it are parked too.
-        reason: Class or stable code of the failure, or `behind`.
-    """
-
-    consumer: str
-    event_id: UUID
-    position: int
-    aggregate_id: UUID
-    reason: str
-
-
-async def parked(tx: Tx, limit: int = 200) -> list[DeadLetter]:
-    """List what is parked and not settled.
-
-    Args:
-        tx: Any transaction.
-        limit: Most rows.
-
-    Returns:
-        Oldest first.
-    """
-    rows = await tx.fetch(SELECT_DEAD_LETTERS, limit)
-    return [msgspec.convert(dict(row), DeadLetter) for row in rows]
-
-
-async def _dead(tx: Tx, name: str, event: StoredEvent, reason: str) -> None:
-    await tx.execute(
-        INSERT_DEAD_LETTER, name, event.event_id, event.position, event.aggregate_id, reason
-    )
 
 
 SELECT_KNOWN: Final = """
@@ -217,18 +203,4 @@ INSERT_INBOX: Final = """
 insert into events.inbox (consumer, event_id) values ($1, $2)
 on conflict on constraint inbox_effect_once do nothing
 returning true
-"""
-SELECT_PARKED: Final = """
-select exists (select from events.dead_letter
-    where consumer = $1 and aggregate_id = $2 and settled_at is null)
-"""
-INSERT_DEAD_LETTER: Final = """
-insert into events.dead_letter (consumer, event_id, position, aggregate_id, reason)
-values ($1, $2, $3, $4, $5)
-on conflict on constraint dead_letter_once do nothing
-"""
-SELECT_DEAD_LETTERS: Final = """
-select consumer, event_id, position, aggregate_id, reason from events.dead_letter
-where settled_at is null
-order by position, consumer limit $1
 """

@@ -1,108 +1,83 @@
-"""The connection to NATS: kept for ever, publishes in order, knows the two streams' settings.
+"""The connection to NATS: kept for ever; asks, makes and publishes to the two streams.
 
 NATS is transport and replay; PostgreSQL is the record. Whatever fails here is tried again later by
 who called, so everything that can go wrong ends as `BusAway` or as a refusal that is handed back.
 """
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
-import nats
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
     ConsumerConfig,
     DeliverPolicy,
-    DiscardPolicy,
     RawStreamMsg,
-    StorageType,
-    StreamConfig,
     StreamInfo,
 )
 from nats.js.errors import APIError, NotFoundError
 
+from events import publishing, streams
+from events.publishing import (
+    FENCES,
+    NOBODY,
+    WRONG_LAST_SEQUENCE,
+    BusAway,
+    Outgoing,
+    Receipt,
+    fenced,
+)
+from events.streams import FEED, KEPT_S, OUT, consumer_config, refuse_old, stream_config
 from kernel.telemetry import logger
 
-FEED: Final = "FEED"
-"""Internal copy of the feed: sequence = position."""
-OUT: Final = "OUT"
-"""What subscribers pull: `out.<subscription id>`."""
-KEPT_S: Final = 7 * 24 * 3600
-"""How long the streams keep a message; older ones come from PostgreSQL."""
-WRONG_LAST_SEQUENCE: Final = 10071
+__all__ = [
+    "FEED",
+    "FENCES",
+    "KEPT_S",
+    "NOBODY",
+    "OUT",
+    "WRONG_LAST_SEQUENCE",
+    "Bus",
+    "BusAway",
+    "Outgoing",
+    "Receipt",
+    "consumer_config",
+    "fenced",
+    "refuse_old",
+    "stream_config",
+]
+
 STORE_NOT_MADE: Final = 10049
 """The files of a stream of that name that was just dropped are still being removed."""
 _FILES_GO_S: Final = (0.05, 0.1, 0.2, 0.4)
-NOBODY: Final = 503
-"""No stream stores this subject."""
-OLDEST: Final = (2, 14, 3)
-"""Source: advisories.nats.io secnote-2026-16, -18, -26."""
-_BYTES: Final = 512 * 1024 * 1024
-_TIMEOUT_S: Final = 5.0
-_DUPLICATES_S: Final = 3600
-
-
-class BusAway(Exception):
-    """NATS doesn't answer now; PostgreSQL keeps what shall be sent."""
-
-
-class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to publish.
-
-    Attributes:
-        subject: Where.
-        body: JSON.
-        headers: With the fence and the message's id.
-    """
-
-    subject: str
-    body: bytes
-    headers: dict[str, str]
-
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server answered to one message.
-
-    Attributes:
-        sequence: Its place in the stream; 0 when refused.
-        refusal: Error code of the server; 0 when stored.
-        duplicate: It was stored before.
-    """
-
-    sequence: int = 0
-    refusal: int = 0
-    duplicate: bool = False
-
-
-class _Error(msgspec.Struct, kw_only=True):
-    err_code: int = 1
-
-
-class _Answer(msgspec.Struct, kw_only=True):
-    seq: int = 0
-    duplicate: bool = False
-    error: _Error | None = None
+_TIMEOUT_S: Final = publishing.TIMEOUT_S
+_IDS_S: Final = 2.0
+_TROUBLE: Final = (NatsError, APIError, OSError, TimeoutError)
 
 
 class Bus:
-    """The process' connection to NATS."""
+    """The process' connection to NATS.
 
-    def __init__(self, url: str, name: str) -> None:
+    Attributes:
+        connections: How often it was made; a change means that the server may be another.
+    """
+
+    def __init__(self, url: str, name: str, replicas: int = 1) -> None:
         """Prepare; `run` connects.
 
         Args:
             url: Of the server, with the service's own user.
             name: Shown in the server's monitoring.
+            replicas: Copies of each stream: 1 on a single server, 3 on a cluster.
         """
         self._url = url
         self._name = name
+        self._replicas = replicas
+        self.connections = 0
         self._client: Client | None = None
         self._ready = asyncio.Event()
 
@@ -122,6 +97,7 @@ class Bus:
             logger().warning("nats.away")
 
         async def back() -> None:  # nats-py awaits its callbacks
+            self.connections += 1
             logger().info("nats.back")
 
         async def ignore(_: Exception) -> None:
@@ -143,6 +119,7 @@ class Bus:
             )
             refuse_old(client.connected_server_version)
             self._client = client
+            self.connections += 1
             self._ready.set()
             await asyncio.Event().wait()
         finally:
@@ -189,31 +166,25 @@ class Bus:
         """
         client = await self.client()
         if len(messages) == 1:
-            return [await _publish_one(client, messages[0])]
-        inbox = client.new_inbox()
-        answers: dict[int, Receipt] = {}
-        complete = asyncio.Event()
+            return [await publishing.one(client, messages[0])]
+        return await publishing.in_flight(client, messages)
 
-        async def take(message: Msg) -> None:  # nats-py awaits its callbacks
-            answers[int(message.subject.rpartition(".")[2])] = _receipt(message)
-            if len(answers) == len(messages):
-                complete.set()
+    async def publish_whole(self, messages: Sequence[Outgoing]) -> Receipt:
+        """Publish in order, all or nothing: one answer for all.
 
-        try:
-            answered = await client.subscribe(f"{inbox}.*", cb=take)
-            try:
-                for index, one in enumerate(messages):
-                    reply = f"{inbox}.{index}"
-                    await client.publish(one.subject, one.body, reply=reply, headers=one.headers)
-                async with asyncio.timeout(_TIMEOUT_S):
-                    await complete.wait()
-            finally:
-                if client.is_connected:
-                    await answered.unsubscribe()
-        except (NatsError, OSError, TimeoutError) as error:
-            message = "NATS did not answer"
-            raise BusAway(message) from error
-        return [answers[index] for index in range(len(messages))]
+        Args:
+            messages: At most a thousand; the first one's fence counts for all.
+
+        Returns:
+            The receipt of the last one; the others stand right before it.
+
+        Raises:
+            BusAway: No answer came; all may be stored, or none.
+        """
+        client = await self.client()
+        if len(messages) == 1:
+            return await publishing.one(client, messages[0])
+        return await publishing.batch(client, messages)
 
     async def stream(self, name: str) -> StreamInfo | None:
         """Look at a stream.
@@ -232,7 +203,7 @@ class Bus:
             return await context.stream_info(name)
         except NotFoundError:
             return None
-        except (NatsError, APIError, OSError, TimeoutError) as error:
+        except _TROUBLE as error:
             raise BusAway(str(type(error).__name__)) from error
 
     async def create(self, name: str, subject: str, first_sequence: int) -> None:
@@ -247,17 +218,37 @@ class Bus:
             BusAway: NATS did not answer or refused.
         """
         context = await self.context()
-        wanted = stream_config(name, subject, first_sequence)
+        wanted = stream_config(name, subject, first_sequence, self._replicas)
         for again_in_s in (*_FILES_GO_S, None):
             try:
                 await context.add_stream(wanted)
-            except (NatsError, APIError, OSError, TimeoutError) as error:
+            except _TROUBLE as error:
                 busy = getattr(error, "err_code", None) == STORE_NOT_MADE
                 if not busy or again_in_s is None:
                     raise BusAway(str(type(error).__name__)) from error
                 await asyncio.sleep(again_in_s)
             else:
                 return
+
+    async def settle(self, info: StreamInfo) -> None:
+        """Give a stream that an older version made the settings of this one.
+
+        Args:
+            info: Of the stream.
+
+        Raises:
+            BusAway: NATS did not answer or refused.
+        """
+        if streams.settled(info, self._replicas):
+            return
+        context = await self.context()
+        name = str(info.config.name)
+        wanted = stream_config(name, streams.SUBJECTS[name], None, self._replicas)
+        try:
+            await context.update_stream(wanted)
+        except _TROUBLE as error:
+            raise BusAway(str(type(error).__name__)) from error
+        logger().info("stream.settled", stream=name)
 
     async def drop(self, name: str) -> None:
         """Delete a stream that tells of another past; it is rebuilt from PostgreSQL.
@@ -273,22 +264,7 @@ class Bus:
             await context.delete_stream(name)
         except NotFoundError:
             return
-        except (NatsError, APIError, OSError, TimeoutError) as error:
-            raise BusAway(str(type(error).__name__)) from error
-
-    async def ensure_consumer(self, name: str) -> None:
-        """Make a subscription's durable pull consumer on OUT; repeating it changes nothing.
-
-        Args:
-            name: The subscription's id; it filters `out.<id>`.
-
-        Raises:
-            BusAway: NATS did not answer or refused.
-        """
-        context = await self.context()
-        try:
-            await context.add_consumer(OUT, consumer_config(name))
-        except (NatsError, APIError, OSError, TimeoutError) as error:
+        except _TROUBLE as error:
             raise BusAway(str(type(error).__name__)) from error
 
     async def message(self, name: str, **which: Any) -> RawStreamMsg | None:  # noqa: ANN401
@@ -309,105 +285,45 @@ class Bus:
             return await context.get_msg(name, **which)
         except NotFoundError:
             return None
-        except (NatsError, APIError, OSError, TimeoutError) as error:
+        except _TROUBLE as error:
             raise BusAway(str(type(error).__name__)) from error
 
+    async def ids(self, name: str, first: int, count: int) -> dict[int, str]:
+        """Read the ids of stored messages, without their bodies.
 
-def stream_config(name: str, subject: str, first_sequence: int) -> StreamConfig:
-    """Give the settings of our streams.
+        Args:
+            name: The stream.
+            first: Sequence to begin at.
+            count: Most messages.
 
-    Args:
-        name: `FEED` or `OUT`.
-        subject: What it stores.
-        first_sequence: Sequence of its first message.
+        Returns:
+            Sequence -> `Nats-Msg-Id`; a message that is damaged or gone is missing.
 
-    Returns:
-        On disk, full means refused (never silently dropped), nothing can be deleted or purged.
-    """
-    return StreamConfig(
-        name=name,
-        subjects=[subject],
-        storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
-        max_bytes=_BYTES,
-        max_age=KEPT_S,
-        deny_delete=True,
-        deny_purge=True,
-        allow_direct=False,
-        duplicate_window=_DUPLICATES_S,
-        first_seq=first_sequence,
-    )
-
-
-def consumer_config(name: str) -> ConsumerConfig:
-    """Give the settings of a subscriber's consumer.
-
-    Args:
-        name: The subscription's id.
-
-    Returns:
-        Durable, pulled, each message acknowledged, at most 20 attempts, 256 in flight.
-    """
-    return ConsumerConfig(
-        name=name,
-        durable_name=name,
-        filter_subject=f"out.{name}",
-        ack_policy=AckPolicy.EXPLICIT,
-        deliver_policy=DeliverPolicy.ALL,
-        ack_wait=30,
-        max_deliver=20,
-        max_ack_pending=256,
-    )
-
-
-def refuse_old(version: object) -> None:
-    """Refuse a server with known holes.
-
-    Args:
-        version: As the server tells it, for example `2.15.1`.
-
-    Raises:
-        RuntimeError: It is older than 2.14.3.
-    """
-    match = re.search(r"(\d+)\.(\d+)\.(\d+)", str(version))
-    if match is None or tuple(int(part) for part in match.groups()) < OLDEST:
-        message = f"nats-server {version} is older than {'.'.join(map(str, OLDEST))}"
-        raise RuntimeError(message)
-
-
-def fenced(headers: Mapping[str, str], name: str, sequence: int) -> dict[str, str]:
-    """Add a fence to headers: the message is stored only as the next one.
-
-    Args:
-        headers: The message's own.
-        name: `Nats-Expected-Last-Sequence` or `Nats-Expected-Last-Subject-Sequence`.
-        sequence: What must be the last.
-
-    Returns:
-        New headers.
-    """
-    return {**headers, name: str(sequence)}
-
-
-async def _publish_one(client: Client, one: Outgoing) -> Receipt:
-    try:
-        return _receipt(
-            await client.request(one.subject, one.body, timeout=_TIMEOUT_S, headers=one.headers)
+        Raises:
+            BusAway: NATS did not answer.
+        """
+        context = await self.context()
+        config = ConsumerConfig(
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=first,
+            ack_policy=AckPolicy.NONE,
+            headers_only=True,
+            mem_storage=True,
+            inactive_threshold=_TIMEOUT_S,
         )
-    except NoRespondersError:
-        return Receipt(refusal=NOBODY)
-    except (NatsError, OSError, TimeoutError) as error:
-        message = "NATS did not answer"
-        raise BusAway(message) from error
-
-
-def _receipt(message: Msg) -> Receipt:
-    if message.headers and message.headers.get(nats.js.api.Header.STATUS) == str(NOBODY):
-        return Receipt(refusal=NOBODY)
-    answer = _ANSWER.decode(message.data)
-    if answer.error is not None:
-        return Receipt(refusal=answer.error.err_code)
-    return Receipt(sequence=answer.seq, duplicate=answer.duplicate)
-
-
-_ANSWER: Final = msgspec.json.Decoder(_Answer)
+        found: dict[int, str] = {}
+        try:
+            pull = await context.pull_subscribe(streams.SUBJECTS[name], stream=name, config=config)
+            try:
+                while len(found) < count:
+                    for one in await pull.fetch(count - len(found), timeout=_IDS_S):
+                        headers = one.headers or {}
+                        found[one.metadata.sequence.stream] = headers.get("Nats-Msg-Id", "")
+            except TimeoutError:
+                pass  # fewer are there than wanted
+            finally:
+                with contextlib.suppress(*_TROUBLE):
+                    await pull.unsubscribe()
+        except _TROUBLE as error:
+            raise BusAway(str(type(error).__name__)) from error
+        return found

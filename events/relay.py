@@ -2,24 +2,28 @@
 
 FEED has no cursor of its own in PostgreSQL: its last sequence is the cursor. A second or stale
 relay is refused by the server (10071), which is no error: both look again and go on from there. A
-stream that is gone, emptied, cut short or of another past is made again from PostgreSQL.
+stream that is gone, emptied, cut short, damaged or of another past is made again from PostgreSQL.
+One waiting event is published alone; several are stored as one batch, all or nothing.
 """
 
+import time
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from events import feed, jetstream
-from events.jetstream import Bus, BusAway, Outgoing
+from events.antientropy import Patrol
+from events.jetstream import Bus, BusAway, Outgoing, Receipt
 from events.listening import Bell
 from events.model import StoredEvent
 from kernel import actor, errors
 from kernel.database import Database
 from kernel.telemetry import logger
 
-BATCH: Final = 256
+BATCH: Final = 500
 SLOWEST_S: Final = 5.0
-"""Longest pause between two attempts, and how often an idle relay looks after the stream."""
+"""Longest pause between two attempts, and how often the relay looks after the stream."""
 _FIRST_PAUSE_S: Final = 0.2
 _SYSTEM: Final = actor.system()
 
@@ -41,7 +45,9 @@ class Relay:
         self._database = database
         self._bus = bus
         self.position: int | None = None
-        self._doubt: int | None = None
+        self._patrol = Patrol(bus, jetstream.FEED, self._recorded)
+        self._looked = 0.0
+        self._at_once = True
 
     async def run(self, bell: Bell) -> None:
         """Copy for as long as the process lives; try again for ever.
@@ -49,9 +55,11 @@ class Relay:
         Args:
             bell: Rings when there are new positions.
         """
-        pause, idle = _FIRST_PAUSE_S, 0
+        pause = _FIRST_PAUSE_S
         while True:
             try:
+                if time.monotonic() - self._looked >= SLOWEST_S:
+                    self.position, self._at_once = None, True
                 moved = await self.step()
             except (BusAway, errors.Unavailable):
                 self.position = None
@@ -59,12 +67,8 @@ class Relay:
                 pause = min(pause * 2, SLOWEST_S)
                 continue
             pause = _FIRST_PAUSE_S
-            if moved:
-                idle = 0
-            elif not await bell.wait():
-                idle += 1
-                if idle >= SLOWEST_S:
-                    idle, self.position = 0, None
+            if not moved:
+                await bell.wait()
 
     async def step(self) -> int:
         """Copy one batch.
@@ -82,19 +86,37 @@ class Relay:
             events = await feed.read(tx, self.position, BATCH)
         if not events:
             return 0
-        receipts = await self._bus.publish([outgoing(one) for one in events])
-        stored = 0
-        for event, receipt in zip(events, receipts, strict=True):
+        if self._at_once and len(events) > 1:
+            return await self._store_whole(events)
+        return self._stored(events, await self._bus.publish([outgoing(one) for one in events]))
+
+    async def _store_whole(self, events: Sequence[StoredEvent]) -> int:
+        receipt = await self._bus.publish_whole([outgoing(one) for one in events])
+        last = events[-1].position
+        if not receipt.refusal and receipt.sequence == last:
+            self.position = last
+            return len(events)
+        # A server or stream that takes no batches still takes one after the other.
+        self._at_once = receipt.refusal in jetstream.FENCES
+        self._fenced(events[0].position, receipt)
+        return 0
+
+    def _stored(self, events: Sequence[StoredEvent], receipts: Sequence[Receipt]) -> int:
+        for count, (event, receipt) in enumerate(zip(events, receipts, strict=True)):
             if receipt.refusal or receipt.sequence != event.position:
-                self.position, self._doubt = None, event.position
-                logger().info("relay.fenced", position=event.position, code=receipt.refusal)
-                if receipt.refusal not in {0, jetstream.NOBODY, jetstream.WRONG_LAST_SEQUENCE}:
+                self._fenced(event.position, receipt)
+                if receipt.refusal not in jetstream.FENCES:
                     message = f"FEED refuses, code {receipt.refusal}"
                     raise BusAway(message)
-                break
+                return count
             self.position = event.position
-            stored += 1
-        return stored
+        return len(events)
+
+    def _fenced(self, position: int, receipt: Receipt) -> None:
+        """Ask again where FEED stands: somebody else was there, or it is another stream."""
+        self.position = None
+        self._patrol.begin_again()
+        logger().info("relay.fenced", position=position, code=receipt.refusal)
 
     async def _resume(self) -> int:
         """Find the last position that FEED holds; make the stream again when it can't be ours."""
@@ -102,31 +124,26 @@ class Relay:
             head = await feed.head(tx)
             first = await feed.retained(tx, jetstream.KEPT_S)
         info = await self._bus.stream(jetstream.FEED)
+        self._looked = time.monotonic()
         if info is None:
             return await self._make(first)
         last = int(info.state.last_seq)
-        if last > head or (info.state.messages == 0 and last + 1 < first):
+        another = last > head or (info.state.messages == 0 and last + 1 < first)
+        if another or not await self._patrol.look(info):
             return await self._make_again(first)
-        doubt, self._doubt = self._doubt, None
-        looked_at = {last} if doubt is None or doubt > last else {last, doubt}
-        if info.state.messages and not all([await self._ours(one) for one in looked_at]):
-            return await self._make_again(first)
+        await self._bus.settle(info)
         return last
 
-    async def _ours(self, position: int) -> bool:
-        """Compare one message: the last, and the one that was there when ours was refused."""
-        message = await self._bus.message(jetstream.FEED, seq=position)
+    async def _recorded(self, first: int, last: int) -> dict[int, str]:
         async with self._database.transaction(_SYSTEM) as tx:
-            event_id = await feed.event_at(tx, position)
-        if message is None:
-            return True
-        return (message.headers or {}).get("Nats-Msg-Id") == str(event_id)
+            return await feed.ids(tx, first, last)
 
     async def _make_again(self, first: int) -> int:
         await self._bus.drop(jetstream.FEED)
         return await self._make(first)
 
     async def _make(self, first: int) -> int:
+        self._patrol.begin_again()
         await self._bus.create(jetstream.FEED, "feed.>", first)
         logger().info("relay.rebuilt", stream=jetstream.FEED, position=first)
         return first - 1

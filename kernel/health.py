@@ -18,7 +18,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         feed_lag: Events written and not yet in the feed; none when the database is away.
         worker_seen_s: Seconds since a worker last told that it lives.
         degraded: Codes of what does not work, empty when all is well: `database_away`,
-            `nats_away`, `worker_silent`, `feed_lagging`.
+            `nats_away`, `worker_silent`, `feed_lagging`, `reaction_parked`, `stream_filling`.
+        stream_filled: How full the fullest stream of the bus is, 0 to 1; a full one refuses.
     """
 
     database: Condition = "unknown"
@@ -27,3 +28,4 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     feed_lag: int | None = None
     worker_seen_s: float | None = None
     degraded: tuple[str, ...] = ()
+    stream_filled: float = 0.0

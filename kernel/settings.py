@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +14,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         database_url: DSN of a login that is a member of `regul_app`, `regul_system`
             and `regul_owner` (see docs/settings.md); `DATABASE_URL`.
         nats_url: NATS server with JetStream; `NATS_URL`.
+        nats_replicas: Copies of each stream: 1 on a single nats-server, 3 on a cluster;
+            `REGUL_NATS_REPLICAS`.
         key_file: File of the master key (64 hexadecimal digits); `REGUL_KEY_FILE`.
         host: Address to listen on; `REGUL_HOST`.
         port: Port of the API and console; `REGUL_PORT`.
@@ -37,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     database_url: str = ""
     nats_url: str = ""
+    nats_replicas: Literal[1, 3] = 1
     key_file: Path = Path(".regul/keys/master.key")
     host: str = "127.0.0.1"
     port: int = 8015
@@ -56,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 VARIABLES: Mapping[str, str] = {
     "DATABASE_URL": "database_url",
     "NATS_URL": "nats_url",
+    "REGUL_NATS_REPLICAS": "nats_replicas",
     "REGUL_KEY_FILE": "key_file",
     "REGUL_HOST": "host",
     "REGUL_PORT": "port",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY: Final = CollectorRegistry()
 
@@ -18,6 +18,13 @@ SECONDS: Final = Histogram(
 )
 RESTARTS: Final = Counter(
     "regul_worker_restarts", "Restarts of a worker task", ("worker",), registry=REGISTRY
+)
+
+FEED_LAG: Final = Gauge("regul_feed_lag", "Events written and not yet in FEED", registry=REGISTRY)
+STREAM_FILLED: Final = Gauge(
+    "regul_stream_filled_ratio",
+    "How full the fullest stream is; alarm above 0.7: a full one refuses",
+    registry=REGISTRY,
 )
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})

@@ -9,8 +9,8 @@ import prometheus_client
 from litestar import MediaType, Request, Response, get
 from litestar.di import NamedDependency
 
-from events import following
 from events import health as events_health
+from events import parking, streams
 from kernel import actor, errors, heartbeat
 from kernel.database import Database
 from kernel.edge import Edge
@@ -52,17 +52,22 @@ class Watch:
             async with self._database.plain() as connection:
                 beats = {one.component: one for one in await heartbeat.beats(connection)}
                 feed = await events_health.condition(connection)
-                parked = bool(await following.parked(connection, 1))
+                parked = await parking.any_parked(connection)
         except errors.Unavailable:
             return Health(database="away", degraded=("database_away",))
         worker = beats.get(WORKER)
         bus = feed.nats if feed.seen_s is not None and feed.seen_s <= _SILENT_S else None
         heard = worker.age_s if worker else None
-        return health_of(lag=feed.waiting, heard=heard, bus=bus, parked=parked)
+        return health_of(lag=feed.waiting, heard=heard, bus=bus, parked=parked, filled=feed.filled)
 
 
 def health_of(
-    *, lag: int | None, heard: float | None, bus: bool | None, parked: bool = False
+    *,
+    lag: int | None,
+    heard: float | None,
+    bus: bool | None,
+    parked: bool = False,
+    filled: float = 0.0,
 ) -> Health:
     """Judge what was read; the database has answered.
 
@@ -71,6 +76,7 @@ def health_of(
         heard: Seconds since the worker process told that it lives; None = never.
         bus: What the relay last said of NATS; None = it never said.
         parked: Some event's effect could not be had and waits for a human.
+        filled: How full the fullest stream is, 0 to 1: a full one refuses.
     """
     alive = heard is not None and heard <= _SILENT_S
     degraded: list[str] = []
@@ -80,6 +86,8 @@ def health_of(
         degraded.append("nats_away")
     if parked:
         degraded.append("reaction_parked")
+    if filled > streams.ALARM_SHARE:
+        degraded.append("stream_filling")
     if lag is not None and lag > _LAG:
         degraded.append("feed_lagging")
     return Health(
@@ -87,6 +95,7 @@ def health_of(
         nats="unknown" if bus is None or not alive else "up" if bus else "away",
         worker="up" if alive else "unknown" if heard is None else "away",
         feed_lag=lag,
+        stream_filled=round(filled, 3),
         worker_seen_s=None if heard is None else round(heard, 1),
         degraded=tuple(degraded),
     )
@@ -122,9 +131,13 @@ async def readyz(request: Request[Any, Any, Any]) -> Response[Listening]:
 
 
 @get("/metrics", include_in_schema=False, media_type=MediaType.TEXT)
-async def prometheus(edge: NamedDependency[Edge]) -> Response[bytes]:
-    """Give the process' metrics in Prometheus' text format."""
+async def prometheus(
+    edge: NamedDependency[Edge], health: NamedDependency[Health]
+) -> Response[bytes]:
+    """Give the process' metrics in Prometheus' text format, and what it knows of the feed."""
     actor.require(edge.actor, "status.read")
+    metrics.FEED_LAG.set(health.feed_lag or 0)
+    metrics.STREAM_FILLED.set(health.stream_filled)
     return Response(
         prometheus_client.generate_latest(metrics.REGISTRY),
         media_type=prometheus_client.CONTENT_TYPE_LATEST,

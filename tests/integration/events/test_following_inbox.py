@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from events import following, sequencer
+from events import following, parking, sequencer
 from events.following import Follower
 from events.model import StoredEvent
 from kernel import actor, errors, ids
@@ -98,7 +98,7 @@ async def test_a_poison_event_parks_its_aggregate_and_the_rest_flows(
 
     assert await noted(system_database) == [healthy] * 3
     async with system_database.transaction(SYSTEM) as tx:
-        parked = await following.parked(tx)
+        parked = await parking.parked(tx)
     assert [(one.aggregate_id, one.reason) for one in parked] == [
         (poison, "cannot_do_it"),
         (poison, "behind"),
@@ -139,7 +139,7 @@ async def test_a_busy_or_dying_database_parks_nothing(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     async with system_database.transaction(SYSTEM) as tx:
-        assert await following.parked(tx) == []
+        assert await parking.parked(tx) == []
 
 
 async def test_kinds_without_a_reaction_are_passed_over(

@@ -1,0 +1,69 @@
+"""Anti-entropy: is what a stream holds still what PostgreSQL recorded?
+
+Disks flip bits, and a server that comes back may have kept less than it acknowledged. Each look
+compares the newest messages, and walks one page further back, until the whole stream was seen.
+Only ids are read; the server checks each record's own hash while reading it, so a damaged one is
+missing.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from nats.js.api import StreamInfo
+
+from events import streams
+from events.jetstream import Bus
+
+PAGE: Final = 1000
+"""Messages compared at each look."""
+
+Recorded: TypeAlias = Callable[[int, int], Awaitable[dict[int, str]]]
+"""Gives the recorded ids from one sequence to another, both included."""
+
+
+class Patrol:
+    """Walks one stream, from its newest page back to its oldest, and begins again."""
+
+    def __init__(self, bus: Bus, name: str, recorded: Recorded | None = None) -> None:
+        """Prepare; `look` compares.
+
+        Args:
+            bus: The connection.
+            name: The stream.
+            recorded: What PostgreSQL has; None looks for holes only.
+        """
+        self._bus = bus
+        self._name = name
+        self._recorded = recorded
+        self._until: int | None = None
+
+    def begin_again(self) -> None:
+        """Compare the newest page at the next look: something was doubtful."""
+        self._until = None
+
+    async def look(self, info: StreamInfo) -> bool:
+        """Compare one page.
+
+        Args:
+            info: The stream as it is now.
+
+        Returns:
+            False when a message is missing or is another one than recorded.
+
+        Raises:
+            BusAway: NATS did not answer.
+            Unavailable: PostgreSQL is away.
+        """
+        if not streams.whole(info):
+            return False
+        first, last = int(info.state.first_seq), int(info.state.last_seq)
+        if info.state.messages == 0:
+            self._until = None
+            return True
+        until = last if self._until is None else min(self._until, last)
+        since = max(first, until - PAGE + 1)
+        self._until = since - 1 if since > first else None
+        held = await self._bus.ids(self._name, since, until - since + 1)
+        if self._recorded is not None:
+            return held == await self._recorded(since, until)
+        return len(held) == until - since + 1
