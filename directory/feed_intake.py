@@ -17,6 +17,7 @@ from directory import (
     codes,
     feed_letter,
     feed_offers,
+    feed_polls,
     feed_store,
     feed_weighing,
     feed_writing,
@@ -72,10 +73,17 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     displaced: int = 0
 
 
-async def register(tx: Tx, actor: Actor, feed: Feed) -> None:
-    """Keep a new feed.
+async def register(tx: Tx, actor: Actor, feed: Feed, *, interval_s: int | None = None) -> None:
+    """Keep a new feed, and ask it from now on.
+
+    Args:
+        tx: The transaction.
+        actor: An administrator or the system.
+        feed: The feed.
+        interval_s: Seconds between two questions; 0 = never by itself, None = usual for its kind.
 
     Raises:
+        kernel.errors.Invalid: `feed_interval`: longer than a week.
         kernel.errors.Invalid: `service_unknown`: a code stands for no service code of ours;
             `organisation_kind_unknown`: likewise, of the categories of a register of places;
             `feed_organisation_missing`: a feed of diaries needs one.
@@ -92,6 +100,8 @@ async def register(tx: Tx, actor: Actor, feed: Feed) -> None:
     if feed.kind != "finess" and unknown:
         raise errors.Invalid("service_unknown", "There is no such service code.", named=unknown[0])
     await feed_store.insert_feed(tx, feed)
+    usual = feed_polls.usual_interval_s(feed.kind)
+    await feed_polls.insert(tx, feed.id, usual if interval_s is None else interval_s)
     await audit.record(
         tx, actor, "directory.write", "feed", feed.id, territory_id=feed.territory_id
     )
@@ -270,6 +280,7 @@ async def _take_diaries(
         lost = await _publish(tx, actor, run, (one.schedule_id, mirror), slots)
         if lost is not None:
             published, displaced = published + 1, displaced + lost
+        await feed_writing.link(tx, one.schedule_id, one.links)
     if run.as_of is not None:
         await feed_writing.confirm(tx, [one.schedule_id for one in diaries], run.as_of)
     return Taken(diaries=len(changed), published=published, displaced=displaced)
@@ -316,8 +327,12 @@ async def drop_gone(
 
     Returns:
         How many diaries were withdrawn now; 0 when none is left.
+
+    Raises:
+        kernel.errors.Conflict: `feed_run_elsewhere`: the run is open no more.
     """
     require(actor, "directory.write")
+    await _still_running(tx, run)
     known = await feed_store.aliases(tx, feed.id, "schedule")
     gone = [alias for key, alias in sorted(known.items()) if key not in named["schedule"]]
     some = gone[:DIARIES]
@@ -341,8 +356,12 @@ async def finish(
         feed: The feed.
         run: The run.
         named: Keys of all rows of the feed, by noun; None when some could not be read.
+
+    Raises:
+        kernel.errors.Conflict: `feed_run_elsewhere`: the run is open no more.
     """
     require(actor, "directory.write")
+    await _still_running(tx, run)
     for noun, keys in () if named is None else named.items():
         if noun == "schedule":
             continue
@@ -351,6 +370,12 @@ async def finish(
         await feed_store.gone(tx, feed.id, noun, missing)
     await feed_store.end_run(tx, run.id, "done")
     await feed_store.settled(tx, run)
+
+
+async def _still_running(tx: Tx, run: Run) -> None:
+    """Refuse a runner that slept while another took the feed over."""
+    if not await feed_store.is_running(tx, run.id):
+        raise errors.Conflict("feed_run_elsewhere", "Somebody else is taking this feed in.")
 
 
 async def release(tx: Tx, actor: Actor, run_id: UUID, by: str) -> Run:

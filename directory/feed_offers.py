@@ -5,6 +5,7 @@ which nothing is left is kept only as far as somebody of ours is already in it.
 """
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,15 @@ from directory.publication import PublishedSlot
 MOST_PLACES: Final = 200
 """Places of one period that are offered; the schema's limit (`slot_capacity_range`)."""
 _LONGEST_TEXT: Final = 200
+_HTTPS: Final = re.compile(r"https://[!-~]{1,1992}")
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a human books a slot, by the slot's key and start."""
+
+    key: str
+    start: datetime
+    url: str
 
 
 class Diary(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +53,7 @@ class Diary(msgspec.Struct, frozen=True, kw_only=True):
         free: Slots to be offered; the capacity is what is left at the source.
         full: Slots in which nothing is left.
         fingerprint: Of all but the slots.
+        links: Where a human books, for the slots that have a link.
     """
 
     key: str
@@ -55,6 +66,7 @@ class Diary(msgspec.Struct, frozen=True, kw_only=True):
     free: tuple[PublishedSlot, ...]
     full: tuple[PublishedSlot, ...]
     fingerprint: bytes
+    links: tuple[Link, ...] = ()
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +143,7 @@ def prepare(found: Examination, feed: Feed, gazetteer: Gazetteer) -> Offers:
     modalities = {one.key: one.modality for one in reversed(found.content.diaries)}
     free = _by_diary(found.bookable, modalities, quarantined)
     full = _by_diary(found.full, modalities, [])
+    links = _links(found.bookable)
     diaries: dict[str, Diary] = {}
     for one in found.content.diaries:
         if one.key in diaries:
@@ -139,10 +152,12 @@ def prepare(found: Examination, feed: Feed, gazetteer: Gazetteer) -> Offers:
         if service is None or one.place_key not in places:
             continue
         slots = (free.get(one.key, ()), full.get(one.key, ()))
+        linked = links.get(one.key, ())
         if sum(map(len, slots)) > publication.LARGEST:
             quarantined.append(_fault("diary_too_large", one, str(len(slots[0]))))
             continue
-        diaries[one.key] = _diary(one, feed, places[one.place_key], service, slots)
+        made = _diary(one, feed, places[one.place_key], service, slots)
+        diaries[one.key] = msgspec.structs.replace(made, links=tuple(linked))
     return Offers(
         places=tuple(places.values()),
         diaries=tuple(diaries.values()),
@@ -236,6 +251,17 @@ def _by_diary(
         slot = _slot(period, modalities[period.diary_key], quarantined)
         found[period.diary_key].setdefault((slot.key, slot.start), slot)
     return {key: tuple(slots.values()) for key, slots in found.items()}
+
+
+def _links(periods: Sequence[FeedPeriod]) -> Mapping[str, Sequence[Link]]:
+    """Give the booking links by diary; what is no https address is left out."""
+    found: defaultdict[str, list[Link]] = defaultdict(list)
+    for one in periods:
+        if one.link is not None and _HTTPS.fullmatch(one.link):
+            key = one.published_key or one.key
+            link = Link(key=key, start=one.start.astimezone(UTC), url=one.link)
+            found[one.diary_key].append(link)
+    return found
 
 
 def _slot(period: FeedPeriod, modality: Modality, quarantined: list[Fault]) -> PublishedSlot:

@@ -136,6 +136,11 @@ async def advance(tx: Tx, run_id: UUID, position: int) -> bool:
     return await tx.fetchval(UPDATE_POSITION, run_id, position) is not None
 
 
+async def is_running(tx: Tx, run_id: UUID) -> bool:
+    """Tell whether a run is open and not held, and keep it so until the transaction ends."""
+    return await tx.fetchval(LOCK_RUNNING, run_id) is not None
+
+
 async def end_run(tx: Tx, run_id: UUID, state: RunState) -> None:
     """End a run that is open."""
     await tx.execute(UPDATE_ENDED, run_id, state)
@@ -246,6 +251,10 @@ UPDATE_POSITION: Final = """
 update directory.feed_run set position = position + 1
 where id = $1 and position = $2 and state = 'running'
 returning position
+"""
+
+LOCK_RUNNING: Final = """
+select 1 from directory.feed_run where id = $1 and state = 'running' for update
 """
 
 UPDATE_ENDED: Final = """

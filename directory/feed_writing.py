@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from directory.feed_offers import Diary, Place, Stored
+from directory.feed_offers import Diary, Link, Place, Stored
 from directory.feed_store import Feed
 from directory.model import Modality, ScheduleId, Slot, SlotId, SlotKind, Visibility
 from kernel.database import Tx
@@ -74,6 +74,14 @@ async def confirm(tx: Tx, schedule_ids: Sequence[UUID], as_of: datetime) -> None
     await tx.execute(UPDATE_CONFIRMED, list(schedule_ids), as_of)
 
 
+async def link(tx: Tx, schedule_id: UUID, links: Sequence[Link]) -> None:
+    """Keep where a human books each live slot of a diary; those without a link lose theirs."""
+    await tx.execute(
+        MERGE_LINKS, schedule_id, [one.key for one in links], [one.start for one in links],
+        [one.url for one in links],
+    )  # fmt: skip
+
+
 async def date(tx: Tx, schedule_id: UUID, as_of: datetime) -> None:
     """Say that what was just published is as old as its source says it is."""
     await tx.execute(UPDATE_DATED, schedule_id, as_of)
@@ -125,6 +133,23 @@ order by l.schedule_id, l.starts_at, l.id
 
 SELECT_SEQUENCES: Final = """
 select id, sequence from directory.schedule where id = any ($1::uuid[])
+"""
+
+MERGE_LINKS: Final = """
+with wanted as (
+    select distinct on (l.id) l.id, n.url
+    from unnest($2::text[], $3::timestamptz[], $4::text[]) as n (key, starts_at, url)
+        join directory.slot l on l.schedule_id = $1 and l.key = n.key
+            and l.starts_at = n.starts_at and l.withdrawn_at is null
+    order by l.id, n.url),
+dropped as (
+    delete from directory.slot_link k using directory.slot l
+    where k.slot_id = l.id and l.schedule_id = $1 and l.ends_at > kernel.regul_now()
+      and l.id not in (select id from wanted)
+    returning k.slot_id)
+insert into directory.slot_link (slot_id, url)
+select id, url from wanted
+on conflict (slot_id) do update set url = excluded.url where slot_link.url <> excluded.url
 """
 
 UPDATE_CONFIRMED: Final = """

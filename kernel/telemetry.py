@@ -25,6 +25,7 @@ LOG_EVENTS: Final = frozenset(
         "worker.started", "worker.failed", "worker.stopped", "relay.fenced", "relay.rebuilt",
         "relay.away", "dispatcher.fenced", "reaction.parked", "handoff.overdue",
         "database.away", "nats.away", "nats.back", "callout.refused",
+        "feed.failed", "source.stopped",
     }
 )  # fmt: skip
 """Stable names of log lines."""

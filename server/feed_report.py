@@ -1,14 +1,17 @@
 """What `./regul feeds` says: an examination, a run, and the report to a publisher."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from directory import feed_doctor
+from directory.booking_sources import BookingSource
 from directory.feed_doctor import Examination
 from directory.feed_letter import Letter
+from directory.feed_polls import Poll
 from directory.feed_store import Feed
 from server import report
 from server.cli import version
@@ -61,11 +64,24 @@ def _figures(found: Examination) -> None:
     )
 
 
-def feeds(known: Sequence[Feed]) -> None:
-    """List feeds, one a line."""
+def feeds(known: Sequence[Feed], polls: Mapping[UUID, Poll]) -> None:
+    """List feeds, one a line: where, when last, when next, and what went wrong."""
     for feed in known:
         asked = "never asked" if feed.polled_at is None else f"asked {feed.polled_at.isoformat()}"
-        sys.stdout.write(f"{feed.id} {feed.kind:6} {feed.publisher}: {feed.address}, {asked}\n")
+        told = f"{feed.id} {feed.kind:6} {feed.publisher}: {feed.address}, {asked}"
+        poll = polls.get(feed.id)
+        if poll is not None and poll.interval_s:
+            told += f", every {poll.interval_s} s, next {poll.due_at.isoformat()}"
+        if poll is not None and poll.problem is not None:
+            told += f", failed {poll.failures} times: {poll.problem}"
+        sys.stdout.write(f"{told}\n")
+
+
+def sources(known: Sequence[BookingSource]) -> None:
+    """List the sources that a program books, one a line."""
+    for one in known:
+        state = f"yes within {one.answer_within_s} s" if one.active else "off"
+        sys.stdout.write(f"{one.source}: {one.address}, {state}\n")
 
 
 def outcome(feed: Feed, done: Outcome) -> None:

@@ -13,14 +13,16 @@ from typing import Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from directory import feed_intake, feed_letter, feed_store
+from directory import booking_sources, feed_intake, feed_letter, feed_polls, feed_store
+from directory.booking_sources import BookingSource
 from directory.feed_store import Feed
+from interop import outgoing
 from kernel import actor as actors
 from kernel import errors, identity
 from kernel.database import Database, Tx, open_database
 from kernel.ids import uuid7
 from kernel.settings import Settings
-from server import feed_report, feed_runs, feed_sources
+from server import feed_polling, feed_report, feed_runs, feed_sources
 from server.configuration import read_settings
 from server.refusal import Refusal
 
@@ -48,6 +50,8 @@ def main(arguments: list[str]) -> int:
         "run": _run,
         "release": _release,
         "report": _report,
+        "book": _book,
+        "booked": _booked,
     }
     return acts[options.action](options)
 
@@ -72,7 +76,15 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     for one in (check, add):
         one.add_argument("--zone", type=_zone, required=True, help="IANA zone of its places")
         one.add_argument("--country", default="FR", help="ISO code; decides postcodes (FR)")
-    actions.add_parser("list", help="list the feeds")
+    add.add_argument("--every", type=int, metavar="SECONDS", help="ask this often; 0 = never")
+    actions.add_parser("list", help="list the feeds, and when each is asked")
+    book = actions.add_parser("book", help="say where a source of mirrored diaries is booked")
+    book.add_argument("source", help="the publisher of its feed")
+    book.add_argument("address", help="base address of its booking interface")
+    book.add_argument("--within", type=int, default=60, help="seconds in which it says yes")
+    book.add_argument("--credential", help="file in REGUL_SOURCE_CREDENTIALS with its token")
+    book.add_argument("--off", action="store_true", help="ask it no more for new appointments")
+    actions.add_parser("booked", help="list the sources that a program books")
     run = actions.add_parser("run", help="take feeds in; one that says the same writes nothing")
     run.add_argument("feed", type=UUID, nargs="*", help="which; all when left out")
     release = actions.add_parser("release", help="let a run that was held go on")
@@ -162,7 +174,7 @@ def _add(options: argparse.Namespace) -> int:
                 territory_id=territory_id, organisation_id=options.organisation,
                 codes=dict(options.code),
             )  # fmt: skip
-            await feed_intake.register(tx, system, feed)
+            await feed_intake.register(tx, system, feed, interval_s=options.every)
             return feed.id
 
         return await database.run(system, write)
@@ -174,7 +186,7 @@ def _add(options: argparse.Namespace) -> int:
 def _list(_: argparse.Namespace) -> int:
     async def act(database: Database, _: Settings) -> None:
         async with database.transaction(actors.system()) as tx:
-            feed_report.feeds(await feed_store.feeds(tx))
+            feed_report.feeds(await feed_store.feeds(tx), await feed_polls.polls(tx))
 
     _with_database(act)
     return 0
@@ -195,12 +207,41 @@ def _run(options: argparse.Namespace) -> int:
 async def _run_one(database: Database, settings: Settings, feed: Feed) -> int:
     """Take one feed in and say how it went; one that fails does not stop the others."""
     try:
-        done = await feed_runs.run(database, feed, loopback=settings.feeds_from_loopback)
+        done = await feed_polling.take(
+            database, feed, loopback=settings.feeds_from_loopback, wait_s=feed_polls.LEASE_S + 2
+        )
     except errors.RegulError as problem:
         sys.stdout.write(f"{feed.id} {feed.publisher}: refused, {problem.code}\n")
         return 1
     feed_report.outcome(feed, done)
     return _HELD if done.state == "held" else 0
+
+
+def _book(options: argparse.Namespace) -> int:
+    source = BookingSource(
+        source=options.source, address=options.address, answer_within_s=options.within,
+        credential=options.credential, active=not options.off,
+    )  # fmt: skip
+
+    async def act(database: Database, settings: Settings) -> None:
+        parts = outgoing.parts(source.address)
+        local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if parts.scheme != "https" and not (local and settings.feeds_from_loopback):
+            raise errors.Invalid("booking_source_address", "A source is asked over https.")
+        system = actors.system()
+        await database.run(system, lambda tx: booking_sources.keep(tx, system, source))
+
+    _with_database(act)
+    return 0
+
+
+def _booked(_: argparse.Namespace) -> int:
+    async def act(database: Database, _: Settings) -> None:
+        async with database.transaction(actors.system()) as tx:
+            feed_report.sources(await booking_sources.every(tx, actors.system()))
+
+    _with_database(act)
+    return 0
 
 
 def _release(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.settings import Settings
 from routing import work as routing_work
+from server import feed_polling
 from server.source_bookings import Asker
 from triage import work as triage_work
 
@@ -42,4 +43,5 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
         *(Worker(name=f"routing.{name}", run=act) for name, act in of_routing.items()),
         *(Worker(name=f"triage.{name}", run=act) for name, act in of_triage.items()),
         Worker(name="server.source_bookings", run=lambda: Asker(database, settings).run()),
+        Worker(name="server.feeds", run=lambda: feed_polling.run(database, settings)),
     ]

@@ -40,6 +40,7 @@ async def test_a_run_that_is_killed_between_batches_goes_on_where_it_was(
     assert 2 < run["position"] < 17
     assert 0 < half < 600
     await admin.execute("select pg_advisory_unlock(42)")
+    await admin.execute("update directory.feed_poll set leased_until = kernel.regul_now()")
     said, _ = command(database_dsn, "run", str(feed.id)).communicate(timeout=60)
     assert "done" in said, said
     assert (await state(admin))[:5] == (600, 600, 150, 150, 1)
