@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from events import cloudevents, handoffs, subscriptions
+from events import cloudevents, handoffs, subscriber_routes, subscriptions
 from events.cloudevents import CloudEvent
 from events.live import Hub
 from events.model import Handoff, State
@@ -202,7 +203,7 @@ async def refuse_handoff(
     tags=["events"],
 )
 async def subscribe(edge: NamedDependency[Edge], data: JSONBody[NewSubscription]) -> Subscription:
-    """Subscribe to kinds of events in a scope. 422 `kind_unknown`, `delivery_not_supported`.
+    """Subscribe to kinds of events in a scope. 422 `kind_unknown`, `webhook_address_refused`.
 
     Args:
         edge: The request.
@@ -210,7 +211,8 @@ async def subscribe(edge: NamedDependency[Edge], data: JSONBody[NewSubscription]
     """
 
     async def act(tx: Tx) -> tuple[UUID, Subscription]:
-        made = await subscriptions.create(tx, edge.actor, data)
+        loopback = edge.settings.webhooks_to_loopback
+        made = await subscriptions.create(tx, edge.actor, data, loopback=loopback)
         return made.id, made
 
     return await edge.once_if_keyed(act, lambda tx, one: subscriptions.get(tx, edge.actor, one))
@@ -260,6 +262,7 @@ async def list_subscription_events(
     edge: NamedDependency[Edge],
     subscription_id: FromPath[UUID],
     after: Number = 0,
+    since: FromQuery[datetime | None] = None,
     limit: Limit = _PAGE,
 ) -> EventPage:
     """Read events by number from the record: the repair of a gap, or a replay.
@@ -268,14 +271,19 @@ async def list_subscription_events(
         edge: The request.
         subscription_id: Which.
         after: Number before the first one wanted.
+        since: Only events that happened at this moment or later, and those between them.
         limit: At most 200.
     """
-    found = await edge.run(
-        lambda tx: subscriptions.events(
-            tx, edge.actor, subscription_id, edge.keys, after=after, limit=limit
+
+    async def read(tx: Tx) -> Sequence[CloudEvent]:
+        before = 0
+        if since is not None:
+            before = await subscriptions.number_before(tx, edge.actor, subscription_id, since)
+        return await subscriptions.events(
+            tx, edge.actor, subscription_id, edge.keys, after=max(after, before), limit=limit
         )
-    )
-    return EventPage(events=found)
+
+    return EventPage(events=await edge.run(read))
 
 
 @get(
@@ -344,4 +352,5 @@ ROUTES: Final = [
     get_subscription,
     list_subscription_events,
     follow_events,
+    *subscriber_routes.ROUTES,
 ]

@@ -4,7 +4,7 @@ Source: CloudEvents specification 1.0.2; extensions `sequence` (as published), `
 `epoch`, `position`, `aggregateversion`, `correlationid`.
 """
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -16,6 +16,10 @@ from kernel.crypto import KeyRing
 
 WITHHELD: Final = "event.withheld"
 """Stands in for an event that the subscriber may no longer see, so that numbers keep no gap."""
+HEARTBEAT: Final = "subscription.heartbeat"
+"""Says that a silent subscription is served; `number` is the last one sent."""
+TEST: Final = "subscription.test"
+"""Asked for by the subscriber; `number` is the last one sent."""
 SPEC: Final = "1.0"
 JSON: Final = "application/json"
 _PREFIX: Final = "regul."
@@ -89,6 +93,37 @@ def of_delivery(
     )
 
 
+def sign(
+    kind: str, event_id: UUID, subscription_id: UUID, *, number: int, epoch: int, at: datetime
+) -> CloudEvent:
+    """Make a message about the subscription itself; it takes no number.
+
+    Args:
+        kind: `HEARTBEAT` or `TEST`.
+        event_id: Its identity.
+        subscription_id: Whose.
+        number: The last number sent; a subscriber that has a lower one missed something.
+        epoch: Of the feed.
+        at: When, UTC.
+
+    Returns:
+        The envelope.
+    """
+    return CloudEvent(
+        id=event_id,
+        source="/regul",
+        type=_PREFIX + kind,
+        sequence=str(number),
+        number=number,
+        epoch=epoch,
+        position=0,
+        specversion=SPEC,
+        datacontenttype=JSON,
+        data={"subscription_id": str(subscription_id)},
+        time=_rfc3339(at),
+    )
+
+
 def withheld_id(subscription_id: UUID, number: int) -> UUID:
     """Give the id of what stands in for an event that may no longer be seen.
 
@@ -147,7 +182,11 @@ def encode(one: CloudEvent) -> bytes:
 
 
 def _time(event: StoredEvent) -> str:
-    return event.occurred_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return _rfc3339(event.occurred_at)
+
+
+def _rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _data(event: StoredEvent, recipient_id: UUID, keys: KeyRing) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Delivery rows: which event has which number for which subscription; decided in PostgreSQL."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -16,13 +17,29 @@ class Outlet(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: The subscription.
+        actor_id: Its owner.
         recipient_id: Under whose pseudonyms.
         last_number: Last number given.
+        paused: Nothing is published now.
+        test_id: A test event that is to be published.
+        replay_after: Its consumer is to begin anew after this number.
+        replay_since: When the event after that one happened; None when there is none.
+        heartbeat_s: Seconds of silence after which a sign of life is sent.
+        epoch: Of the feed.
+        now: By the database's clock.
     """
 
     id: UUID
+    actor_id: UUID
     recipient_id: UUID
     last_number: int
+    paused: bool
+    test_id: UUID | None
+    replay_after: int | None
+    replay_since: datetime | None
+    heartbeat_s: int | None
+    epoch: int
+    now: datetime
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +81,7 @@ async def decide(tx: Tx, limit: int) -> int:
 
 
 async def outlets(tx: Tx) -> Sequence[Outlet]:
-    """List the active subscriptions that are served over NATS.
+    """List the active subscriptions over NATS whose owners may sign in there.
 
     Args:
         tx: A transaction under `regul_system`.
@@ -72,11 +89,43 @@ async def outlets(tx: Tx) -> Sequence[Outlet]:
     Returns:
         In order of ids.
     """
-    rows = await tx.fetch(SELECT_OUTLETS)
-    return [
-        Outlet(id=row["id"], recipient_id=row["recipient_id"], last_number=row["last_number"])
-        for row in rows
-    ]
+    return [msgspec.convert(dict(row), Outlet) for row in await tx.fetch(SELECT_OUTLETS)]
+
+
+async def settle_replay(tx: Tx, subscription_id: UUID, after: int) -> None:
+    """Note that a consumer began anew.
+
+    Args:
+        tx: A transaction under `regul_system`.
+        subscription_id: Which.
+        after: As it was asked for.
+    """
+    await tx.execute(SETTLE_REPLAY, subscription_id, after)
+
+
+async def settle_test(tx: Tx, subscription_id: UUID, test_id: UUID) -> None:
+    """Note that a test event was published.
+
+    Args:
+        tx: A transaction under `regul_system`.
+        subscription_id: Which.
+        test_id: The event.
+    """
+    await tx.execute(SETTLE_TEST, subscription_id, test_id)
+
+
+async def note_sent(
+    tx: Tx, subscription_ids: Sequence[UUID], sent: Sequence[int], confirmed: Sequence[int]
+) -> None:
+    """Note how far subscriptions over NATS are.
+
+    Args:
+        tx: A transaction under `regul_system`.
+        subscription_ids: Which.
+        sent: For each, the last number in OUT.
+        confirmed: For each, the last number that was acknowledged.
+    """
+    await tx.execute(NOTE_SENT, list(subscription_ids), list(sent), list(confirmed))
 
 
 async def page(tx: Tx, subscription_id: UUID, after: int, limit: int) -> Sequence[Delivery]:
@@ -164,9 +213,33 @@ ADVANCE_CURSOR: Final = """
 update events.consumer set position = $1 where name = 'dispatcher' and position < $1
 """
 SELECT_OUTLETS: Final = """
-select id, recipient_id, last_number from events.subscription
-where active and delivery = 'nats'
-order by id
+select s.id, s.actor_id, s.recipient_id, s.last_number, s.paused_at is not null as paused,
+    s.test_id, s.replay_after, s.heartbeat_s,
+    case when s.replay_after is not null then (
+        select o.occurred_at from events.delivery d
+        join events.position p on p.position = d.position
+        join events.outbox o on o.id = p.outbox_id
+        where d.subscription_id = s.id and d.event_number = s.replay_after + 1) end as replay_since,
+    e.epoch, kernel.regul_now() as now
+from events.subscription s
+join events.subscriber a on a.id = s.actor_id
+cross join (select coalesce(max(epoch), 0) as epoch from events.epoch) e
+where s.active and s.delivery = 'nats' and a.active and a.has_key
+order by s.id
+"""
+SETTLE_REPLAY: Final = """
+update events.subscription set replay_after = null where id = $1 and replay_after = $2
+"""
+SETTLE_TEST: Final = """
+update events.subscription set test_id = null where id = $1 and test_id = $2
+"""
+NOTE_SENT: Final = """
+update events.progress p
+set sent_number = n.sent, confirmed_number = n.confirmed,
+    confirmed_at = case when n.confirmed > p.confirmed_number then kernel.regul_now()
+        else p.confirmed_at end
+from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as n (id, sent, confirmed)
+where p.subscription_id = n.id and p.sent_number <= n.sent
 """
 SELECT_DELIVERIES: Final = """
 select d.event_number, o.id is not null and events.in_scope(s, o) as visible,

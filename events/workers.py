@@ -12,6 +12,7 @@ from events.auth_callout import Callout
 from events.dispatcher import Publisher
 from events.jetstream import Bus
 from events.relay import Relay
+from events.webhooks import Sender
 from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.settings import Settings
@@ -44,7 +45,8 @@ def workers(
         The tasks.
     """
     listener = listening.shared(database)
-    decided = listener.bell()
+    decided, posted = listener.bell(), listener.bell()
+    sender = Sender(database, keys, loopback=settings.webhooks_to_loopback)
     team = [
         Worker(name="listener", run=listener.run),
         Worker(
@@ -53,18 +55,20 @@ def workers(
         ),
         Worker(
             name="dispatcher",
-            run=partial(dispatcher.decide, database, listener.bell(), decided),
+            run=partial(dispatcher.decide, database, listener.bell(), decided, posted),
         ),
+        Worker(name="webhooks", run=partial(sender.run, posted)),
         Worker(name="deadlines", run=partial(deadlines.run, database)),
     ]
     if nats_url:
-        bus = Bus(nats_url, "regul-worker")
+        bus = Bus(nats_url, "regul-worker", settings.nats_replicas)
         relay = Relay(database, bus)
         publisher = Publisher(database, bus, keys)
         team += [
             Worker(name="bus", run=bus.run),
             Worker(name="relay", run=partial(relay.run, listener.bell())),
             Worker(name="publisher", run=partial(publisher.run, decided)),
+            Worker(name="standings", run=publisher.watch),
             Worker(name="health", run=partial(health.run, database, bus, relay)),
         ]
         if settings.auth_callout_seed:

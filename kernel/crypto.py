@@ -58,6 +58,17 @@ class KeyRing:
             self._master
         )
 
+    def derived(self, purpose: str) -> bytes:
+        """Derive a secret for one purpose; nothing can be learned of it from another one.
+
+        Args:
+            purpose: What it is for, such as `webhook/<id>/<generation>`.
+
+        Returns:
+            32 bytes, the same at each call.
+        """
+        return self._derive(b"purpose/" + purpose.encode())
+
     def _wrapper(self, territory_id: UUID) -> AESGCM:
         return AESGCM(self._derive(b"territory" + territory_id.bytes))
 

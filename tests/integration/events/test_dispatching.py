@@ -289,7 +289,9 @@ async def test_a_subscription_belongs_to_its_actor_alone(database: Database, wor
 @pytest.mark.parametrize(
     ("wish", "code"),
     [
-        ({"delivery": "webhook"}, "delivery_not_supported"),
+        ({"delivery": "webhook"}, "endpoint_needed"),
+        ({"delivery": "webhook", "endpoint": "https://10.0.0.1/"}, "webhook_address_refused"),
+        ({"delivery": "nats", "endpoint": "https://regul.example/"}, "endpoint_not_expected"),
         ({"kinds": ("case.imagined",)}, "kind_unknown"),
         ({"kinds": ()}, "kinds_missing"),
         ({"organisation_id": ids.uuid7()}, "scope_not_allowed"),

@@ -197,7 +197,13 @@ async def test_a_partner_subscribes_and_reads_its_numbered_events(
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        ({"kinds": ["case.opened"], "delivery": "webhook"}, 422, "delivery_not_supported"),
+        ({"kinds": ["case.opened"], "delivery": "webhook"}, 422, "endpoint_needed"),
+        (
+            {"kinds": ["case.opened"], "delivery": "webhook", "endpoint": "http://127.0.0.1:1/"},
+            422,
+            "webhook_address_refused",
+        ),
+        ({"kinds": ["case.opened"], "heartbeat_s": 1}, 400, "value_unreadable"),
         ({"kinds": ["case.imagined"]}, 422, "kind_unknown"),
         ({"kinds": "case.opened"}, 400, "value_unreadable"),
         ({"kinds": ["case.opened"], "delivery": "pigeon"}, 400, "value_unreadable"),
