@@ -21,6 +21,7 @@ from directory import (
     feed_store,
     feed_weighing,
     feed_writing,
+    places_told,
     publication,
     service,
 )
@@ -272,6 +273,7 @@ async def _take_diaries(
             Alias(key=one.key, id=one.schedule_id, fingerprint=one.fingerprint) for one in changed
         ]
         await feed_store.upsert_aliases(tx, feed.id, "schedule", aliases)
+        await places_told.tell(tx, actor, [one.care_service_id for one in changed])
     mirrors = await feed_writing.mirrors(tx, [one.schedule_id for one in diaries])
     published = displaced = 0
     for one in diaries:

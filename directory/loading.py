@@ -23,7 +23,7 @@ from directory.model import (
 from directory.rows import Rows
 from directory.snapshot import Snapshot
 from events import feed
-from events.catalogue import SourceLimitChanged
+from events.catalogue import PlacesChanged, SourceLimitChanged
 from events.listening import Bell
 from events.model import StoredEvent
 from kernel import actor, errors
@@ -37,6 +37,11 @@ RELOAD_S: Final = 60.0
 _RELOAD_SHARE: Final = 20
 """A reload waits at least this many times as long as the last one took: a national directory is
 read again every few minutes, a department's every minute."""
+_SOON_SHARE: Final = 2
+"""New places are read after at least so many times as long as the last reload took: a feed that
+brings thousands does not make every process read without end."""
+_WIDE: Final = (PlacesChanged, SourceLimitChanged)
+"""Kinds of events that change more than diaries."""
 _WAIT_S: Final = 1.0
 _AGAIN_S: Final = 0.5
 
@@ -132,6 +137,7 @@ class Keeper:
         self._bell = bell or Bell()
         self._snapshot: Snapshot | None = None
         self._loaded_s = 0.0
+        self._due = False
         self._took_s = 0.0
 
     @property
@@ -172,7 +178,7 @@ class Keeper:
         async with self._database.transaction(actor.system()) as tx:
             head = await feed.head(tx)
             territories = await tx.fetchval(SELECT_TERRITORIES) or []
-        if head <= current.version:
+        if head <= current.version and not self._due:
             return
         events: list[StoredEvent] = []
         for territory_id in territories:
@@ -182,7 +188,8 @@ class Keeper:
                 await self._reload(clock_s)
                 return
             events += found
-        if any(isinstance(one.event, SourceLimitChanged) for one in events):
+        self._due = self._due or any(isinstance(one.event, _WIDE) for one in events)
+        if self._due and clock_s - self._loaded_s > _SOON_SHARE * self._took_s:
             await self._reload(clock_s)
             return
         schedules, slots = touched(event for event in events if event.position <= head)
@@ -194,6 +201,7 @@ class Keeper:
     async def _reload(self, clock_s: float) -> None:
         async with self._database.transaction(actor.system()) as tx:
             self._snapshot = await load(tx)
+        self._due = False
         self._loaded_s = clock_s
         self._took_s = asyncio.get_running_loop().time() - clock_s
 

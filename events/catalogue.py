@@ -218,6 +218,13 @@ class CapacityChanged(Event, frozen=True, kw_only=True, tag="capacity.changed"):
     sequence: int
 
 
+class PlacesChanged(Event, frozen=True, kw_only=True, tag="places.changed"):
+    """Care services of an organisation are new, or described otherwise."""
+
+    AGGREGATE: ClassVar[str] = "organisation"
+    care_service_ids: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=200)]
+
+
 class SourceLimitChanged(Event, frozen=True, kw_only=True, tag="limit.changed"):
     """What a source tells may be older, or less old, than before; no figures = the common limit."""
 
@@ -395,7 +402,7 @@ AnyEvent: TypeAlias = (
     | DeathReported | DeathConfirmed | DeathReversed
     | AssessmentRecorded | AcuityLowered | DispositionDecided
     | AvailabilityPublished | ConsentChanged | AbsenceChanged | SourceLimitChanged
-    | CapacityChanged | TrustContested | SlotDisplaced
+    | PlacesChanged | CapacityChanged | TrustContested | SlotDisplaced
     | HoldPlaced | HoldReleased | HoldLapsed | HoldDisplaced
     | AppointmentBooked | AppointmentPending | AppointmentConfirmed | AppointmentCancelled
     | AppointmentRescheduled | AppointmentFulfilled | AppointmentMissed

@@ -34,6 +34,7 @@ DESIGNED = {
     "absence.changed",
     "capacity.changed",
     "limit.changed",
+    "places.changed",
     "slot.displaced",
     "hold.placed",
     "hold.released",
