@@ -1,7 +1,7 @@
 """Routes of the directory under /api/v1: care services, and the slots of a schedule."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -12,6 +12,9 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from directory import (
     capacity_api,
+    duty_api,
+    inputs,
+    offer_api,
     offers,
     publication,
     schedule_api,
@@ -27,7 +30,7 @@ from directory.slot_api import SlotInput
 from directory.store import DiaryView, Published, SlotView
 from kernel import errors
 from kernel.edge import Edge
-from kernel.inputs import Code, Sequence64, ShortText, UtcTime, utc
+from kernel.inputs import Code, Sequence64, ShortText, UtcTime
 
 _MOST: Final = 200
 _LONGEST_WINDOW: Final = timedelta(days=92)
@@ -220,20 +223,7 @@ def _recurring(given: RecurringInput) -> Recurring:
 
 
 def _window(starts_at: datetime, ends_at: datetime) -> Interval:
-    """Read a window of at most 92 days.
-
-    Raises:
-        kernel.errors.Malformed: `time_without_offset`, `window_empty` or `window_too_long`.
-    """
-    for moment, path in ((starts_at, "starts_at"), (ends_at, "ends_at")):
-        if moment.tzinfo is None:
-            raise errors.Malformed("time_without_offset", "A time needs its offset.", path=path)
-    start, end = utc(starts_at, "starts_at"), utc(ends_at, "ends_at")
-    if start >= end:
-        raise errors.Malformed("window_empty", "A window ends after it starts.", path="ends_at")
-    if end - start > _LONGEST_WINDOW:
-        raise errors.Malformed("window_too_long", "At most 92 days.", path="ends_at")
-    return Interval(start=start.astimezone(UTC), end=end.astimezone(UTC))
+    return inputs.window(starts_at, ends_at, _LONGEST_WINDOW)
 
 
 ROUTES: Final = [
@@ -246,4 +236,6 @@ ROUTES: Final = [
     *schedule_api.ROUTES,
     *capacity_api.ROUTES,
     *search_api.ROUTES,
+    *offer_api.ROUTES,
+    *duty_api.ROUTES,
 ]

@@ -1,4 +1,4 @@
-"""Service, skill and accessibility codes that the directory owns, read from `data/codes.toml`.
+"""Codes that the directory owns (services, skills, equipment, access), read from `data/codes.toml`.
 
 Protocols name these codes; `unknown_services` and `unknown_skills` let the start-up check refuse
 a protocol that asks for something no directory row can ever offer.
@@ -35,6 +35,7 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     service: dict[str, Code]
     skill: dict[str, Code]
+    equipment: dict[str, Code]
     accessibility: dict[str, Code]
 
     def unknown_services(self, codes: Iterable[str]) -> tuple[str, ...]:
@@ -44,6 +45,10 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def unknown_skills(self, codes: Iterable[str]) -> tuple[str, ...]:
         """Give the skill codes that do not exist, sorted."""
         return tuple(sorted(set(codes) - self.skill.keys()))
+
+    def unknown_equipment(self, codes: Iterable[str]) -> tuple[str, ...]:
+        """Give the equipment codes that do not exist, sorted."""
+        return tuple(sorted(set(codes) - self.equipment.keys()))
 
     def unknown_accessibility(self, codes: Iterable[str]) -> tuple[str, ...]:
         """Give the accessibility codes that do not exist, sorted."""

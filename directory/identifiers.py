@@ -1,4 +1,4 @@
-"""French identifiers of people and places: RPPS, FINESS, SIRET, stored bare, shown with a prefix.
+"""Numbers of people and places in national registers, stored bare, shown with a prefix.
 
 A check digit that is wrong is reported, never repaired: the caller decides whether to refuse (what
 we write) or to mark as suspect (what a partner sends).
@@ -14,11 +14,14 @@ from kernel import errors
 
 
 class System(StrEnum):
-    """Which register gave the number."""
+    """Which register gave the number; a rank numbers the practices of one professional."""
 
     RPPS = "rpps"
+    ADELI = "adeli"
     FINESS = "finess"
     SIRET = "siret"
+    RPPS_RANK = "rpps_rank"
+    ADELI_RANK = "adeli_rank"
 
 
 class Identifier(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +29,8 @@ class Identifier(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         system: The register.
-        value: The bare value: 11, 9 or 14 characters.
-        checked: The check digit is right.
+        value: The bare value, as long as its register says.
+        checked: The check digit is right; ADELI numbers have none that is published.
     """
 
     system: System
@@ -37,12 +40,19 @@ class Identifier(msgspec.Struct, frozen=True, kw_only=True):
 
 _SHAPE: Final = {
     System.RPPS: re.compile(r"[0-9]{11}"),
+    System.ADELI: re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{7}"),
+    System.RPPS_RANK: re.compile(r"[0-9]{14}"),
+    System.ADELI_RANK: re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{9}"),
     System.FINESS: re.compile(r"[0-9](?:[0-9]|[AB])[0-9]{7}"),
     System.SIRET: re.compile(r"[0-9]{14}"),
 }
 # Prefixes of the national identifiers IDNPS (people) and IDNST (places).
 # Source: ANS, "Annexe transverse: source des données métier", as used in the SAS FHIR guide 1.2.0.
-_PREFIX: Final = {System.RPPS: "8", System.FINESS: "1", System.SIRET: "3"}
+_PREFIX: Final = {
+    System.RPPS: "8", System.ADELI: "0", System.FINESS: "1", System.SIRET: "3",
+    System.RPPS_RANK: "4", System.ADELI_RANK: "0",
+}  # fmt: skip
+_RPPS_LENGTH: Final = 11
 _CORSICA: Final = str.maketrans("AB", "12")
 _LA_POSTE: Final = "356000000"
 _LA_POSTE_HEAD_OFFICE: Final = "35600000000048"
@@ -80,6 +90,10 @@ def checks(system: System, value: str) -> bool:
     INSEE, Luhn over fourteen digits; the branches of La Poste (SIREN 356000000) only have a digit
     sum divisible by 5.
     """
+    if system in {System.ADELI, System.ADELI_RANK}:
+        return True
+    if system is System.RPPS_RANK:  # it begins with the number of its professional
+        return luhn(value[:_RPPS_LENGTH]) == 0
     if system is System.SIRET and value.startswith(_LA_POSTE) and value != _LA_POSTE_HEAD_OFFICE:
         return sum(map(int, value)) % 5 == 0
     return luhn(value.translate(_CORSICA)) == 0
@@ -108,7 +122,10 @@ def parse(system: System, text: str) -> Identifier:
 
 
 def show(identifier: Identifier) -> str:
-    """Give the national form: `8` + RPPS, `1` + FINESS, `3` + SIRET."""
+    """Give the national form: the number with the prefix of its register.
+
+    `8` + RPPS, `0` + ADELI or its rank, `1` + FINESS, `3` + SIRET, `4` + rank of RPPS.
+    """
     return _PREFIX[identifier.system] + identifier.value
 
 

@@ -15,7 +15,9 @@ import msgspec
 from directory import distance, open_slots, snapshot
 from directory.model import (
     CareService,
+    Interval,
     Location,
+    OpeningException,
     OpeningHours,
     Ownership,
     Schedule,
@@ -226,6 +228,13 @@ def _service(row: asyncpg.Record) -> CareService:
     values["hours"] = (
         None if round_the_clock else msgspec.json.decode(openings, type=tuple[OpeningHours, ...])
     )
+    values["exceptions"] = msgspec.json.decode(
+        str(values["exceptions"] or "[]"), type=tuple[OpeningException, ...]
+    )
+    moments = iter(row["shifts"] or ())
+    values["shifts"] = tuple(
+        Interval(start=start, end=end) for start, end in zip(moments, moments, strict=True)
+    )
     return msgspec.convert(values, CareService)
 
 
@@ -253,14 +262,30 @@ select id, organisation_id, territory_id, name, lon, lat, zone, commune, postcod
 from directory.location
 """
 
+# Exceptions and shifts are few: they are grouped once, not asked for service by service.
 SELECT_SERVICES: Final = """
-select id, organisation_id, location_id, role_id, name, service, skills, modalities, intake,
-    accepts, min_age_months, max_age_months, languages, accessibility, coverage_m,
-    coverage_communes, referral_required, round_the_clock, phone, active,
+select c.id, c.organisation_id, c.location_id, c.role_id, c.name, c.service, c.skills,
+    c.modalities, c.intake, c.accepts, c.equipment, c.sector, c.min_age_months, c.max_age_months,
+    c.languages, c.accessibility, c.coverage_m, c.coverage_communes, c.referral_required,
+    c.round_the_clock, c.holidays, c.phone, c.transfer_phone, c.active,
     (select coalesce(json_agg(json_build_object('weekday', h.weekday, 'opens_min', h.opens_min,
             'closes_min', h.closes_min) order by h.weekday, h.opens_min), '[]')::text
-        from directory.opening h where h.care_service_id = c.id) as openings
+        from directory.opening h where h.care_service_id = c.id) as openings,
+    e.exceptions, s.shifts
 from directory.care_service c
+    left join (
+        select x.care_service_id, json_agg(json_build_object('day', x.day, 'opens_min',
+            x.opens_min, 'closes_min', x.closes_min) order by x.day, x.opens_min)::text
+            as exceptions
+        from directory.opening_exception x
+        where x.day >= (kernel.regul_now() - interval '2 days')::date
+        group by x.care_service_id) e on e.care_service_id = c.id
+    left join (
+        select d.care_service_id, array_agg(m.moment order by d.starts_at, d.zone_id, m.moment)
+            as shifts
+        from directory.on_call d, unnest(array[d.starts_at, d.ends_at]) as m (moment)
+        where d.ends_at > kernel.regul_now()
+        group by d.care_service_id) s on s.care_service_id = c.id
 """
 
 SELECT_SCHEDULES: Final = """

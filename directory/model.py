@@ -299,8 +299,6 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
         spent: Local days whose quota is used up.
         absences: First and last local day of each absence, one after the other: nothing of these
             days is to be had, whenever it was published.
-        absences: First and last local day of each absence, one after the other: nothing of these
-            days is to be had, whenever it was published.
         marked_after_s: A mirrored diary older than this is marked and ranked down.
         refused_after_s: A mirrored diary older than this is not bookable; never below the former.
     """
@@ -317,7 +315,6 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     quota_per_day: int | None = None
     zone: str = "UTC"
     spent: tuple[date, ...] = ()
-    absences: tuple[date, ...] = ()
     absences: tuple[date, ...] = ()
     marked_after_s: int | None = None
     refused_after_s: int | None = None

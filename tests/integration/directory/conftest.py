@@ -7,11 +7,14 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 import msgspec
 import pytest
 import pytest_asyncio
+from litestar import Litestar, Router
+from litestar.di import Provide
 
-from directory import seeding, service
+from directory import api, loading, seeding, service
 from directory.model import (
     CareService,
     CareServiceId,
@@ -28,11 +31,17 @@ from directory.model import (
 from directory.publication import PublishedSlot
 from directory.rows import Rows
 from directory.seed import Seed
+from directory.snapshot import Snapshot
 from directory.store import Published
 from kernel import actor as actors
 from kernel.actor import Actor, Role
+from kernel.crypto import KeyRing
 from kernel.database import Database
+from kernel.edge import Edge
 from kernel.ids import uuid7
+from kernel.settings import Settings
+from server import problems
+from server.requests import Request
 from tests.integration.directory.feeds import Small
 
 
@@ -172,3 +181,38 @@ async def app(database_dsn: str) -> "AsyncIterator[asyncpg.Pool[asyncpg.Record]]
 @pytest_asyncio.fixture
 async def small(tmp_path: Path, admin: Any) -> AsyncIterator[Small]:
     yield Small(tmp_path, await admin.fetchval("select kernel.regul_now()"))
+
+
+class Speaker:
+    """Who the next request comes from; a test may change it."""
+
+    def __init__(self, world: Any) -> None:
+        self.actor = world.clinic
+
+
+@pytest.fixture
+def speaker(world: Any) -> Speaker:
+    return Speaker(world)
+
+
+@pytest_asyncio.fixture
+async def client(
+    database: Database, keys: KeyRing, settings: Settings, speaker: Speaker
+) -> AsyncIterator[httpx.AsyncClient]:
+    async def edge() -> Edge:
+        return Edge(actor=speaker.actor, database=database, keys=keys, settings=settings)
+
+    async def snapshot() -> Snapshot:
+        async with database.transaction(actors.system()) as tx:
+            return await loading.load(tx)
+
+    app = Litestar(
+        route_handlers=[Router("/api/v1", route_handlers=api.ROUTES)],
+        dependencies={"edge": Provide(edge), "snapshot": Provide(snapshot)},
+        exception_handlers=dict(problems.HANDLERS),
+        request_class=Request,
+        logging_config=None,
+    )
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar is an ASGI app
+    async with httpx.AsyncClient(transport=transport, base_url="http://regul") as client:
+        yield client

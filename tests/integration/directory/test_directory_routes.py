@@ -1,6 +1,5 @@
 """The directory over HTTP: shapes, refusals with stable codes, never a 500."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,59 +7,12 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-import pytest_asyncio
-from litestar import Litestar, Router
-from litestar.di import Provide
 
-from directory import api, loading
 from directory.api import CareServicePage
 from directory.model import Visibility
-from directory.snapshot import Snapshot
-from kernel import actor as actors
-from kernel.crypto import KeyRing
-from kernel.database import Database
-from kernel.edge import Edge
 from kernel.ids import uuid7
-from kernel.settings import Settings
-from server import problems
-from server.requests import Request
 
 Client = httpx.AsyncClient
-
-
-class Speaker:
-    """Who the next request comes from; a test may change it."""
-
-    def __init__(self, world: Any) -> None:
-        self.actor = world.clinic
-
-
-@pytest.fixture
-def speaker(world: Any) -> Speaker:
-    return Speaker(world)
-
-
-@pytest_asyncio.fixture
-async def client(
-    database: Database, keys: KeyRing, settings: Settings, speaker: Speaker
-) -> AsyncIterator[Client]:
-    async def edge() -> Edge:
-        return Edge(actor=speaker.actor, database=database, keys=keys, settings=settings)
-
-    async def snapshot() -> Snapshot:
-        async with database.transaction(actors.system()) as tx:
-            return await loading.load(tx)
-
-    app = Litestar(
-        route_handlers=[Router("/api/v1", route_handlers=api.ROUTES)],
-        dependencies={"edge": Provide(edge), "snapshot": Provide(snapshot)},
-        exception_handlers=dict(problems.HANDLERS),
-        request_class=Request,
-        logging_config=None,
-    )
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type] # Litestar is an ASGI app
-    async with httpx.AsyncClient(transport=transport, base_url="http://regul") as client:
-        yield client
 
 
 def body(world: Any, *slots: dict[str, Any], sequence: int = 1) -> dict[str, Any]:
@@ -159,7 +111,7 @@ async def test_broken_questions_are_problems(client: Client, world: Any) -> None
 
 
 async def test_a_clinic_lists_its_own_schedules(
-    client: Client, world: Any, speaker: Speaker
+    client: Client, world: Any, speaker: Any
 ) -> None:
     (one,) = (await client.get("/api/v1/schedules")).json()["schedules"]
     assert (one["id"], one["zone"]) == (str(world.schedule_id), "Europe/Paris")
@@ -177,7 +129,7 @@ async def test_what_is_not_there_is_a_404(client: Client) -> None:
 
 
 async def test_another_clinic_and_the_centre_may_not_publish(
-    client: Client, world: Any, speaker: Speaker
+    client: Client, world: Any, speaker: Any
 ) -> None:
     for actor, code in (
         (world.stranger, "other_organisation"),
@@ -258,7 +210,7 @@ async def test_a_session_that_cannot_come_back_is_a_problem_never_a_500(
 
 
 async def test_one_search_reads_words_and_places_and_explains(
-    client: Client, world: Any, speaker: Speaker, publish: Any
+    client: Client, world: Any, speaker: Any, publish: Any
 ) -> None:
     await publish([world.slot("a"), world.slot("b", 10, visibility=Visibility.SNP)])
     speaker.actor = world.operator
@@ -306,7 +258,7 @@ async def test_a_search_that_cannot_be_read_says_which_part(client: Client) -> N
 
 
 async def test_a_consent_is_set_and_shown_and_others_are_refused(
-    client: Client, speaker: Speaker, world: Any
+    client: Client, speaker: Any, world: Any
 ) -> None:
     consent = f"/api/v1/schedules/{world.schedule_id}/consent"
     wanted = {"paused": False, "quota_per_day": 4, "release_before_s": 86_400, "release_min": 1080}
@@ -345,7 +297,7 @@ async def test_days_are_emptied_over_http(client: Client, world: Any) -> None:
 
 
 async def test_trust_is_shown_to_whom_it_concerns_and_contested_by_them(
-    client: Client, speaker: Speaker, world: Any
+    client: Client, speaker: Any, world: Any
 ) -> None:
     figure = f"/api/v1/organisations/{world.organisation_id}/trust"
     for who, status in ((world.clinic, 200), (world.operator, 200), (world.stranger, 403)):

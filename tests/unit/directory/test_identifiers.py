@@ -17,7 +17,7 @@ BODY_LENGTH = {System.RPPS: 10, System.FINESS: 8, System.SIRET: 13}
 
 @st.composite
 def numbers(draw: st.DrawFn) -> tuple[System, str]:
-    system = draw(st.sampled_from(System))
+    system = draw(st.sampled_from(sorted(BODY_LENGTH)))
     length = BODY_LENGTH[system]
     body = draw(st.text("0123456789", min_size=length, max_size=length))
     if system is System.FINESS and draw(st.booleans()):
@@ -55,6 +55,23 @@ def test_any_text_is_an_identifier_or_a_stable_refusal(system: System, text: str
     except errors.Malformed as refused:
         code = refused.code
     assert code in {system.value, "identifier_malformed"}
+
+
+@given(st.text("0123456789", min_size=10, max_size=10), st.integers(0, 999))
+def test_a_rank_has_the_check_digit_of_its_professional(body: str, rank: int) -> None:
+    value = f"{identifiers.make(System.RPPS, body)}{rank:03d}"
+    assert identifiers.show(identifiers.parse(System.RPPS_RANK, "4" + value)) == "4" + value
+    assert identifiers.parse(System.RPPS_RANK, value).checked
+    wrong = str((int(value[10]) + 1) % 10)
+    assert not identifiers.parse(System.RPPS_RANK, value[:10] + wrong + value[11:]).checked
+
+
+@pytest.mark.parametrize(
+    ("system", "bare"), [(System.ADELI, "801234567"), (System.ADELI_RANK, "80123456701")]
+)
+def test_a_number_of_adeli_is_shown_with_a_zero(system: System, bare: str) -> None:
+    for text in (bare, "0" + bare):
+        assert identifiers.show(identifiers.parse(system, text)) == "0" + bare
 
 
 def test_prefixes_are_the_national_ones() -> None:
