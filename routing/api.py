@@ -23,12 +23,15 @@ from routing import (
     candidates,
     holds,
     incoming,
+    mirrored,
     offers,
     outcomes,
     referrals,
+    source_answers,
     waiting,
 )
 from routing.answers import OfferAnswer
+from routing.mirrored import SourceBooking
 from routing.model import Appointment, Hold, Offer, Referral, WaitingEntry
 
 _OK: Final = 200
@@ -185,6 +188,39 @@ async def settle_appointment(
     return settled
 
 
+@get(
+    "/appointments/{appointment_id:uuid}/source",
+    summary="How far the source of a mirrored diary is",
+    tags=["routing"],
+)
+async def read_source(
+    edge: NamedDependency[Edge], appointment_id: FromPath[UUID]
+) -> source_answers.AtSource:
+    """Give what the source said, and `next_best` when it said no or nothing in time. 404."""
+    return await edge.run(lambda tx: source_answers.at_source(tx, edge.actor, appointment_id))
+
+
+@post(
+    "/appointments/{appointment_id:uuid}/source",
+    summary="Write down what was seen at a source that is booked by link",
+    tags=["routing"],
+    status_code=_OK,
+)
+async def record_source(
+    edge: NamedDependency[Edge],
+    appointment_id: FromPath[UUID],
+    data: JSONBody[source_answers.RecordAnswer],
+) -> SourceBooking:
+    """Confirm, refuse or undo by hand. 404, 409 `source_answer_state`, `source_answers_itself`."""
+
+    async def act(tx: Tx) -> tuple[UUID, SourceBooking]:
+        told = await source_answers.record(tx, edge.actor, appointment_id, data)
+        return told.appointment_id, told
+
+    told: SourceBooking = await edge.once_if_keyed(act, mirrored.known)
+    return told
+
+
 @post("/referrals", summary="Send a referral", tags=["routing"])
 async def send_referral(edge: NamedDependency[Edge], data: JSONBody[referrals.Send]) -> Referral:
     """Ask a receiver to take the patient, with a deadline. 404, 409 `referral_running`."""
@@ -255,6 +291,8 @@ ROUTES: Final = [
     list_appointments,
     cancel_appointment,
     settle_appointment,
+    read_source,
+    record_source,
     send_referral,
     read_referral,
     settle_referral,

@@ -5,6 +5,7 @@ off: whoever booked owes the patient another place, with the next best at hand (
 that comes after that changes nothing here and is cancelled at the source.
 """
 
+from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
@@ -41,16 +42,31 @@ class RecordAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reference: Code | None = None
 
 
+class NextBest(msgspec.Struct, frozen=True, kw_only=True):
+    """The place to try next, as a refusal's `next_best` names it."""
+
+    rank: int
+    slot_id: UUID | None
+    care_service_id: UUID
+    name: str
+    kind: str
+    modality: str
+    starts_at: datetime
+    ends_at: datetime | None
+    travel_s: int | None
+
+
 class AtSource(msgspec.Struct, frozen=True, kw_only=True):
     """How far the source is with an appointment, and what to try when it said no.
 
     Attributes:
         booking: As it stands.
-        next_best: The best place of the offer that is still free; only after a refusal or silence.
+        next_best: The best place of the offer that is still free, as refusals name it; only after
+            a refusal or silence.
     """
 
     booking: SourceBooking
-    next_best: Place | None = None
+    next_best: NextBest | None = None
 
 
 async def at_source(tx: Tx, actor: Actor, appointment_id: UUID) -> AtSource:
@@ -67,11 +83,25 @@ async def at_source(tx: Tx, actor: Actor, appointment_id: UUID) -> AtSource:
     require(actor, "appointment.read")
     about = await appointments.known_one(tx, appointment_id)
     booking = await mirrored.known(tx, appointment_id)
-    best = None
-    if about.cancel_reason in {REFUSED, SILENT}:
-        best = await offers.next_best(tx, None, about.disposition_id, about.slot_id)
+    best = await next_best(tx, about)
     await appointments.record(tx, actor, "appointment.read", about, detail="source")
-    return AtSource(booking=booking, next_best=best)
+    return AtSource(booking=booking, next_best=None if best is None else _named(best))
+
+
+async def next_best(tx: Tx, lost: Appointment) -> Place | None:
+    """Give what to try next for a patient whose source said no, or nothing; else None.
+
+    Args:
+        tx: The transaction.
+        lost: The appointment; of any state.
+    """
+    if lost.cancel_reason not in {REFUSED, SILENT}:
+        return None
+    return await offers.next_best(tx, None, lost.disposition_id, lost.slot_id)
+
+
+def _named(best: Place) -> NextBest:
+    return msgspec.convert(offers.public(best), NextBest)
 
 
 async def said_yes(tx: Tx, errand: Errand, reference: str | None) -> Appointment | None:
