@@ -1,6 +1,6 @@
 """The ladder on real PostgreSQL: it climbs until a human takes it, and tells nobody off duty."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -28,9 +28,10 @@ class Clock:
 
     async def by(self, seconds: float) -> None:
         self.ahead += timedelta(seconds=seconds)
+        moved = f"clock_timestamp() + interval '{self.ahead.total_seconds()} s'"
         await self.admin.execute(
             "create or replace function kernel.regul_now() returns timestamptz"
-            f" language sql volatile as $$ select clock_timestamp() + interval '{self.ahead.total_seconds()} s' $$"
+            f" language sql volatile as $$ select {moved} $$"
         )
 
 
@@ -50,8 +51,15 @@ async def read(database: Database, world: World, one: Handoff) -> Handoff:
     return await database.run(world.physician, lambda tx: handoffs.get(tx, world.physician, one.id))
 
 
-async def say(database: Database, who: Actor, **command: object) -> None:
-    said = SetDuty(**command)
+async def say(
+    database: Database,
+    who: Actor,
+    *,
+    on_duty: bool,
+    until: datetime | None = None,
+    actor_id: UUID | None = None,
+) -> None:
+    said = SetDuty(on_duty=on_duty, until=until, actor_id=actor_id)
     await database.run(who, lambda tx: duty.put(tx, who, said))
 
 
@@ -253,10 +261,12 @@ async def test_only_a_supervisor_sets_others_and_the_roster(
     with pytest.raises(errors.Invalid):
         await say(database, world.supervisor, on_duty=False, actor_id=world.clinic.id)
     boss = world.supervisor
+
+    async def put(wish: SetPost) -> duty.Rota:
+        return await database.run(boss, lambda tx: duty.put_post(tx, boss, wish))
+
     for wrong in (SetPost(level=9, role="physician"), SetPost(level=1), SetPost(level=1, role="x")):
         with pytest.raises(errors.Invalid):
-            await database.run(boss, lambda tx, wrong=wrong: duty.put_post(tx, boss, wrong))
-    rota = await database.run(
-        boss, lambda tx: duty.put_post(tx, boss, SetPost(level=1, actor_id=world.physician.id))
-    )
+            await put(wrong)
+    rota = await put(SetPost(level=1, actor_id=world.physician.id))
     assert [one.actor_id for one in rota.posts] == [world.physician.id]
