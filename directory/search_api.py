@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 from uuid import UUID
@@ -12,7 +12,8 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
-from directory import codes, finder, gazetteer, search_radii, wording
+from directory import capacity_reports, codes, finder, gazetteer, search_radii, standings, wording
+from directory.capacity_reports import Capacity
 from directory.columns import OpenSlot
 from directory.consent import Audience
 from directory.eligibility import Verdict
@@ -21,6 +22,7 @@ from directory.finder import Answer, Wish
 from directory.inputs import near as read_near
 from directory.model import Accepts, Modality, Need
 from directory.snapshot import Snapshot
+from directory.trust import Estimate
 from kernel import errors
 from kernel.actor import Actor, require
 from kernel.database import Tx
@@ -81,6 +83,9 @@ class FoundPlace(msgspec.Struct, frozen=True, kw_only=True):
         modalities: In which it can, the first being the one that `opens_at` is about.
         distance_m: Great-circle metres.
         as_of: When the source of its first slot last spoke.
+        acceptance: Learned probability that it takes the patient; none while nothing is known.
+        asked: How many patients that figure rests on.
+        beds: What it says of its beds and emergency places, with their age.
     """
 
     rank: int
@@ -101,6 +106,9 @@ class FoundPlace(msgspec.Struct, frozen=True, kw_only=True):
     distance_m: int | None = None
     travel_s: int | None = None
     as_of: datetime | None = None
+    acceptance: float | None = None
+    asked: int = 0
+    beds: Sequence[Capacity] = ()
 
 
 class NearRefusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +212,8 @@ async def search(
         audience=_audience(edge.actor),
     )
     found = finder.find(snapshot, need, now, wish)
-    return _view(snapshot, found, (service, also), around, drawn)
+    known = await edge.run(lambda tx: _publishers(tx, found))
+    return _view(snapshot, found, known, ((service, also), around), drawn)
 
 
 async def _radii(around: Around | None) -> tuple[int, ...]:
@@ -291,28 +300,45 @@ async def _around(near: str | None, place: str | None) -> Around | None:
     )  # fmt: skip
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What is known of the publishers of the places found."""
+
+    trusted: Mapping[UUID, Estimate]
+    beds: Mapping[UUID, Sequence[Capacity]]
+
+
+async def _publishers(tx: Tx, found: Answer) -> _Known:
+    services = [one.service for one in found.places]
+    return _Known(
+        await standings.estimates(tx, {one.organisation_id for one in services}),
+        await capacity_reports.told(tx, {one.id for one in services}),
+    )
+
+
 def _view(
     snapshot: Snapshot,
     found: Answer,
-    service: tuple[str, tuple[str, ...]],
-    around: Around | None,
+    known: _Known,
+    read: tuple[tuple[str, tuple[str, ...]], Around | None],
     seed: int,
 ) -> FoundPlaces:
+    (service, also), around = read
     return FoundPlaces(
-        service=service[0],
-        also=service[1],
+        service=service,
+        also=also,
         around=around,
         radius_m=found.radius_m,
         seed=seed,
         snapshot_version=found.version,
         considered=found.considered,
         examined=found.examined,
-        places=[_place(one) for one in found.places],
+        places=[_place(one, known) for one in found.places],
         refused=[_refused(snapshot, one) for one in found.refused],
     )
 
 
-def _place(one: finder.Place) -> FoundPlace:
+def _place(one: finder.Place, known: _Known) -> FoundPlace:
+    estimate = known.trusted.get(one.service.organisation_id)
     return FoundPlace(
         rank=one.rank, care_service_id=one.service.id,
         organisation_id=one.service.organisation_id, name=one.service.name,
@@ -324,6 +350,9 @@ def _place(one: finder.Place) -> FoundPlace:
         distance_m=None if one.straight_m is None else round(one.straight_m),
         travel_s=None if one.travel_s is None else round(one.travel_s),
         as_of=one.as_of,
+        acceptance=None if estimate is None else round(estimate.acceptance, 3),
+        asked=0 if estimate is None else estimate.asked,
+        beds=known.beds.get(one.service.id, ()),
     )  # fmt: skip
 
 
