@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from directory import gazetteer, rotas
+from directory import gazetteer, places_told, rotas
 from directory.model import CareServiceId, Interval
 from directory.rotas import Gap, Line, Shift
 from kernel import audit, errors
@@ -146,6 +146,8 @@ async def publish(
     )  # fmt: skip
     said = f"line={zone.line} shifts={len(shifts)} dropped={len(gone)}"
     await audit.record(tx, actor, _ACTION, "coverage_zone", zone_id, detail=said)
+    told = {row["care_service_id"] for row in gone} | set(ids)
+    await places_told.tell(tx, actor, sorted(told))
     return await _rota(tx, zone, window)
 
 
@@ -277,7 +279,7 @@ select count(*) from directory.care_service where id = any ($1::uuid[])
 DELETE_SHIFTS: Final = """
 delete from directory.on_call
 where zone_id = $1 and starts_at >= $2 and starts_at < $3
-returning starts_at
+returning care_service_id
 """
 
 INSERT_SHIFTS: Final = """

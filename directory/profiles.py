@@ -1,7 +1,7 @@
 """What a care service says of itself: whom it takes, with what, when, and to whom it sends on.
 
-Its owner changes it as a whole; the same again changes nothing and leaves no trace. Searches see a
-change as soon as their snapshot has read it (`directory.loading`).
+Its owner changes it as a whole; the same again changes nothing and leaves no trace. A change is
+told (`directory.places_told`), so that searches read it at once.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from directory import codes, offers
+from directory import codes, offers, places_told
 from directory.hours import FARTHEST
 from directory.model import Accepts, Holidays, OpeningException, OpeningHours, Sector
 from directory.offers import CareServiceView
@@ -183,6 +183,7 @@ async def _recorded(
         tx, actor, _ACTION, "care_service", care_service_id, territory_id=territory_id,
         detail=detail,
     )  # fmt: skip
+    await places_told.tell(tx, actor, [care_service_id])
 
 
 def _check_profile(profile: Profile) -> None:

@@ -30,7 +30,7 @@ from directory.model import (
     Slot,
 )
 from directory.places import Commune
-from directory.rows import Rows
+from directory.rows import Duties, Rows
 
 NAMESPACE: Final = UUID("5b0b9c6e-4c0f-5d0e-9a57-2f0e5a6d8000")
 """Every generated id is uuid5 of this and a readable path: the same seed gives the same ids."""
@@ -45,6 +45,7 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
     practitioners: tuple[Practitioner, ...]
     schedules: tuple[Schedule, ...]
     slots: tuple[Slot, ...]
+    duties: Duties = Duties()
 
     @property
     def seats(self) -> int:
@@ -112,8 +113,9 @@ class Ground:
         *,
         position: tuple[float, float],
         accessibility: Iterable[str] = (),
+        department: str | None = None,
     ) -> LocationId:
-        """Add a location at (lon, lat) in a commune and give its id."""
+        """Add a location at (lon, lat) in a commune (of another department) and give its id."""
         found = LocationId(identity("location", key))
         row = Location(
             id=found,
@@ -124,7 +126,7 @@ class Ground:
             zone=self.zone,
             commune=commune.insee,
             postcode=commune.postcodes[0],
-            department=self.department,
+            department=department or self.department,
             territory_id=self.territory_id,
             accessibility=frozenset(accessibility),
         )
@@ -161,8 +163,8 @@ class Ground:
         self.care_services.append(msgspec.structs.replace(service, id=found))
         return found
 
-    def freeze(self, schedules: Sequence[Schedule], slots: Sequence[Slot]) -> Seed:
-        """Give everything collected, with its calendar."""
+    def freeze(self, schedules: Sequence[Schedule], slots: Sequence[Slot], duties: Duties) -> Seed:
+        """Give everything collected, with its calendar and its duties."""
         return Seed(
             rows=Rows(
                 organisations=tuple(self.organisations),
@@ -174,6 +176,7 @@ class Ground:
             practitioners=tuple(self.practitioners),
             schedules=tuple(schedules),
             slots=tuple(slots),
+            duties=duties,
         )
 
 

@@ -45,6 +45,11 @@ async def write(tx: Tx, seed: "Seed") -> None:
         (INSERT_SOURCE_LIMITS, seed.schedules),
         (INSERT_SCHEDULES, seed.schedules),
         (INSERT_SLOTS, seed.slots),
+        (INSERT_ZONES, seed.duties.zones),
+        (INSERT_SHIFTS, seed.duties.shifts),
+        (INSERT_AFFILIATIONS, seed.duties.affiliations),
+        (INSERT_SUBSTITUTIONS, seed.duties.substitutions),
+        (INSERT_EXCEPTIONS, seed.duties.exceptions),
     )
     for statement, records in tables:
         await tx.execute(statement, msgspec.json.encode(records).decode())
@@ -160,6 +165,41 @@ with added as (
     returning id, capacity)
 insert into directory.seat (slot_id, number)
 select added.id, number from added, generate_series(1, added.capacity) as number
+"""
+
+INSERT_ZONES: Final = """
+insert into directory.coverage_zone (id, territory_id, name, line, communes)
+select id, territory_id, name, line, communes
+from json_populate_recordset(null::directory.coverage_zone, $1::json)
+on conflict do nothing
+"""
+
+INSERT_SHIFTS: Final = """
+insert into directory.on_call (zone_id, starts_at, ends_at, rank, care_service_id)
+select zone_id, starts_at, ends_at, rank, care_service_id
+from json_populate_recordset(null::directory.on_call, $1::json)
+on conflict do nothing
+"""
+
+INSERT_AFFILIATIONS: Final = """
+insert into directory.affiliation (member_id, group_id)
+select member_id, group_id
+from json_populate_recordset(null::directory.affiliation, $1::json)
+on conflict do nothing
+"""
+
+INSERT_SUBSTITUTIONS: Final = """
+insert into directory.substitution (role_id, substitute_id, starts_at, ends_at)
+select role_id, substitute_id, starts_at, ends_at
+from json_populate_recordset(null::directory.substitution, $1::json)
+on conflict do nothing
+"""
+
+INSERT_EXCEPTIONS: Final = """
+insert into directory.opening_exception (care_service_id, day, opens_min, closes_min)
+select care_service_id, day, opens_min, closes_min
+from json_populate_recordset(null::directory.opening_exception, $1::json)
+on conflict do nothing
 """
 
 SELECT_LAST_DAY: Final = """

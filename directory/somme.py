@@ -10,7 +10,15 @@ from uuid import UUID
 
 import numpy as np
 
-from directory import distance, places, seed, somme_calendar, somme_sites, somme_surgeries
+from directory import (
+    distance,
+    places,
+    seed,
+    somme_calendar,
+    somme_duties,
+    somme_sites,
+    somme_surgeries,
+)
 from directory.model import CareService, Location, LocationId, ReferralLink
 
 DEMO_DAYS: Final = 14
@@ -42,12 +50,14 @@ def generate(
     ground = seed.Ground(territory_id, facts.department, facts.zone, number)
     somme_sites.build(ground, communes)
     somme_surgeries.build(ground, communes, facts.gp_density_per_100k)
+    somme_sites.neighbours(ground)
+    somme_duties.describe(ground)
     located = {place.id: place for place in ground.locations}
     ground.links.extend(_links(ground.care_services, located))
     schedules, slots = somme_calendar.build(
         ground.care_services, ground.dice("calendar"), facts.zone, start, days
     )
-    return ground.freeze(schedules, slots)
+    return ground.freeze(schedules, slots, somme_duties.build(ground, communes, start, days))
 
 
 def _links(

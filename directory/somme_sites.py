@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from directory import names, places, seed
+from directory import gazetteer, names, places, seed
 from directory.model import (
     CareService,
     Intake,
@@ -40,15 +40,21 @@ _BY_KIND: Final[Mapping[str, tuple[tuple[str, tuple[str, ...], Modality], ...]]]
     "Etablissement de santé privé autorisé en SSR": (("rehabilitation", (), Modality.OFFICE),),
     "Etablissement de Soins Longue Durée": (("geriatrics", (), Modality.OFFICE),),
 }
-# National numbers, reached by telephone from anywhere. Source: service-public.fr.
+# National numbers, reached by telephone from anywhere. Source: service-public.fr; of the poison
+# centre of Lille, which serves the department: centres-antipoison.net.
 _LINES: Final = (
-    ("poison_centre", "Centre antipoison (démonstration)", None),
+    ("poison_centre", "Centre antipoison de Lille", "+33800595959"),
     ("suicide_prevention_line", "3114, prévention du suicide", "3114"),
     ("child_protection_line", "119, enfance en danger", "119"),
     ("police", "17, police et gendarmerie", "17"),
     ("fire_service", "18, sapeurs-pompiers", "18"),
     ("social_emergency", "115, urgence sociale", "115"),
 )
+_NEIGHBOURS: Final = (
+    ("02", "Laon", "02408"), ("59", "Lille", "59350"), ("60", "Beauvais", "60057"),
+    ("62", "Arras", "62041"), ("76", "Rouen", "76540"),
+)  # fmt: skip
+"""Neighbouring departments with the town of their centre."""
 _SITE_ACCESS: Final = ("step_free", "wheelchair", "hearing_loop")
 _ADULT_FROM_MONTHS: Final = 15 * 12
 _CHILD_UNTIL_MONTHS: Final = 16 * 12
@@ -223,5 +229,42 @@ def _lines(ground: seed.Ground, communes: Mapping[str, Commune]) -> None:
                 intake=Intake.REFERRAL,
                 languages=frozenset({"fr", "en"}),
                 phone=number or seed.phone(9_000),
+            ),
+        )
+
+
+def neighbours(ground: seed.Ground) -> None:
+    """Add the centres of the neighbouring departments, to whom a call is handed over.
+
+    What callers dial is 15 everywhere; the numbers between centres are not public, so those of the
+    demonstration are invented.
+    """
+    for serial, (department, town, insee) in enumerate(_NEIGHBOURS):
+        (there,) = (one for one in gazetteer.communes() if one.insee == insee)
+        owner = ground.organisation(
+            f"centre/{department}",
+            f"SAMU-SAS {department} (démonstration)",
+            OrganisationKind.CENTRE,
+        )
+        commune = Commune(
+            insee=insee, name=there.name, population=there.population, lon=there.lon,
+            lat=there.lat, postcodes=there.postcodes,
+        )  # fmt: skip
+        place = ground.location(
+            f"centre/{department}", owner, town, commune, position=(there.lon, there.lat),
+            department=department,
+        )  # fmt: skip
+        ground.care_service(
+            f"line/neighbour/{department}",
+            CareService(
+                id=seed.NO_ID,
+                organisation_id=owner,
+                location_id=place,
+                name=f"Régulation {department}, {town}",
+                service="regulation_centre",
+                modalities=frozenset({Modality.TELEPHONE}),
+                intake=Intake.REFERRAL,
+                phone="15",
+                transfer_phone=seed.phone(9_100 + serial),
             ),
         )

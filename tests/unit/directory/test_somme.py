@@ -3,7 +3,8 @@
 import json
 import time
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,8 @@ import pytest
 
 from directory import codes, graph, identifiers, names, places, somme
 from directory.identifiers import System
-from directory.model import Intake, SlotKind
+from directory.model import Intake, Interval, SlotKind
+from directory.rotas import Line
 
 TERRITORY = UUID(int=80)
 
@@ -119,3 +121,30 @@ def test_search_radius_widens_as_the_national_platform_does() -> None:
     radii = places.territory().search.radius.radii()
     assert radii[:3] == (20_000, 30_000, 40_000)
     assert radii[-1] == 111_000
+
+
+def test_every_night_has_a_doctor_a_pharmacy_and_an_ambulance_on_call_in_every_commune() -> None:
+    start = date(2026, 10, 19)  # the clock is put back within the fortnight
+    duties = somme.generate(start, TERRITORY).duties
+    paris = ZoneInfo("Europe/Paris")
+    for line in (Line.DOCTOR, Line.PHARMACY, Line.AMBULANCE):
+        zones = [zone for zone in duties.zones if zone.line is line]
+        covered = [code for zone in zones for code in zone.communes]
+        assert sorted(covered) == sorted(commune.insee for commune in places.communes())
+        for zone in zones:
+            shifts = [
+                Interval(start=one.starts_at, end=one.ends_at)
+                for one in duties.shifts
+                if one.zone_id == zone.id
+            ]
+            for day in range(14):
+                night = datetime.combine(start + timedelta(days=day), time_of_day(23, 30), paris)
+                assert any(one.contains(night.astimezone(UTC)) for one in shifts)
+
+
+def test_equipment_codes_exist_and_doctors_have_a_sector() -> None:
+    services = somme.generate(date(2026, 11, 23), TERRITORY, days=1).rows.care_services
+    assert codes.load().unknown_equipment(c for one in services for c in one.equipment) == ()
+    assert all(one.sector for one in services if one.service == "general_practice")
+    transfers = {one.service for one in services if one.transfer_phone}
+    assert "regulation_centre" in transfers
