@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from console import deciding, forms, places, views
+from console import deciding, forms, places, sourced, views
 from console.reader import Reader
 from directory.snapshot import Snapshot
 from events import handoffs
@@ -17,7 +17,16 @@ from events.model import Handoff
 from kernel import errors
 from kernel.actor import may
 from kernel.database import Tx
-from routing import appointments, holds, offers, placements, referrals, waiting
+from routing import (
+    appointments,
+    holds,
+    mirrored,
+    offers,
+    placements,
+    referrals,
+    source_answers,
+    waiting,
+)
 from routing.appointments import Book
 from routing.holds import PlaceHold
 from routing.model import Offer
@@ -59,23 +68,17 @@ async def read(
     asked = asked or Asked()
     actor, words = who.edge.actor, who.words
     found = await placements.of_case(tx, actor, file.id)
-    handed = await _handed(tx, found)
-    placed = places.placed(found)
-    open_ = [
-        one
-        for one in reversed(file.dispositions)
-        if one.service is not None and one.id not in placed and file.case.state != "closed"
-    ]
+    open_ = _open(file, found)
     ranks = may(actor, "offer.rank")
     offer = await offers.last(tx, actor, open_[0].id) if open_ and ranks else None
     held = next((one for one in found.holds if one.actor_id == actor.id), None)
-    gone = next((one for one in found.displaced if one.actor_id == actor.id), None)
-    if held is None and gone is not None and not asked.problem:
-        asked = Asked(problem="slot_withdrawn", gone=gone.slot_id)
+    if held is None:
+        asked = await _lost_since(tx, who, found, offer, asked)
+    owners = await sourced.owners(tx, offer, held)
     shown = (
         None
         if offer is None or held is not None
-        else places.offers(offer, words, gone=asked.gone, first=asked.best)
+        else places.offers(offer, words, gone=asked.gone, first=asked.best, owners=owners)
     )
     searchable = {one.id for one in open_} if ranks and held is None else set()
     return views.Orientation(
@@ -87,12 +90,49 @@ async def read(
             for one in reversed(file.dispositions)
         ),
         offers=shown,
-        hold=None if held is None else places.hold(held, offer, snapshot),
-        engagements=places.engagements(found, handed, snapshot, words, who.head.now),
-        lost=asked.gone is not None,
+        hold=None
+        if held is None
+        else places.hold(held, offer, snapshot, owners.get(held.slot_id, "")),
+        engagements=await _arranged(tx, who, found, snapshot),
+        lost=asked.gone is not None and asked.problem not in sourced.LOST,
         problem=asked.problem,
         **deciding.proposal(file, who),
     )
+
+
+async def _lost_since(
+    tx: Tx, who: Reader, found: Placements, offer: Offer | None, asked: Asked
+) -> Asked:
+    """Say which place was lost meanwhile, unless something else has to be said."""
+    if asked.problem:
+        return asked
+    mine = who.edge.actor.id
+    gone = next((one for one in found.displaced if one.actor_id == mine), None)
+    if gone is not None:
+        return Asked(problem="slot_withdrawn", gone=gone.slot_id)
+    refused = await sourced.lost(tx, found.appointments, offer)
+    if refused is None or asked.gone is not None:
+        return asked
+    return Asked(problem=refused.reason, gone=refused.slot_id, best=refused.best)
+
+
+def _open(file: CaseView, found: Placements) -> list[Disposition]:
+    """Give the decisions that still need a place, newest first."""
+    placed = places.placed(found)
+    return [
+        one
+        for one in reversed(file.dispositions)
+        if one.service is not None and one.id not in placed and file.case.state != "closed"
+    ]
+
+
+async def _arranged(
+    tx: Tx, who: Reader, found: Placements, snapshot: Snapshot | None
+) -> tuple[views.Engagement, ...]:
+    """Show what was arranged, with its handoffs and what editors said."""
+    handed = await _handed(tx, found)
+    told = await sourced.sources(tx, who.edge.actor, found)
+    return places.engagements(found, handed, snapshot, who.words, who.head.now, sources=told)
 
 
 async def _handed(tx: Tx, found: Placements) -> dict[UUID, Handoff]:
@@ -278,6 +318,34 @@ async def book(
 
 
 @post(
+    [
+        "/poste/{case_id:uuid}/rendez-vous/{appointment_id:uuid}/agenda",
+        "/regulation/{case_id:uuid}/rendez-vous/{appointment_id:uuid}/agenda",
+    ],
+    include_in_schema=False,
+    status_code=200,
+)
+async def record_source(
+    request: Request[Any, Any, Any],
+    who: NamedDependency[Reader],
+    snapshot: NamedDependency[Snapshot],
+    case_id: FromPath[UUID],
+    appointment_id: FromPath[UUID],
+) -> Response[str]:
+    """Write down what was seen at an editor that is booked by link."""
+    command = sourced.answer(await forms.read(request))
+    edge = who.edge
+
+    async def act(tx: Tx) -> tuple[UUID, object]:
+        told = await source_answers.record(tx, edge.actor, appointment_id, command)
+        return told.appointment_id, told
+
+    return await _answer(
+        who, snapshot, case_id, await _tried(lambda: edge.once(act, mirrored.known))
+    )
+
+
+@post(
     ["/poste/{case_id:uuid}/adressages", "/regulation/{case_id:uuid}/adressages"],
     include_in_schema=False,
     status_code=200,
@@ -337,6 +405,7 @@ ROUTES: Final[list[Any]] = [
     hold,
     change_hold,
     book,
+    record_source,
     refer,
     wait,
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from directory.model import CareServiceId, SlotId
 from directory.snapshot import Snapshot
 from events.model import Handoff
 from routing import answers, candidates, model, reasons
+from routing.mirrored import SourceBooking
 from routing.model import AppointmentVerb, Place, Reason, ReferralState, WaitingState
 from routing.placements import Placements
 from routing.reasons import Told
@@ -26,13 +28,19 @@ def told(reason: Told, words: Words) -> str:
 
 
 def offers(
-    offer: model.Offer, words: Words, *, gone: UUID | None = None, first: UUID | None = None
+    offer: model.Offer,
+    words: Words,
+    *,
+    gone: UUID | None = None,
+    first: UUID | None = None,
+    owners: Mapping[UUID, str] = MappingProxyType({}),
 ) -> views.Offers:
     """Show the places of an offer.
 
     Args:
         offer: As ranked.
         words: The reader's.
+        owners: Who keeps the diary of each slot that is not kept here.
         gone: A slot that was just lost; left out.
         first: The slot to try next; put on top.
     """
@@ -46,7 +54,12 @@ def offers(
     return views.Offers(
         offer_id=offer.id,
         disposition_id=offer.disposition_id,
-        places=tuple(_place(one, at, words) for at, one in enumerate(chosen[:_SHOWN], 1)),
+        places=tuple(
+            msgspec.structs.replace(
+                _place(one, at, words), owner=owners.get(one.slot_id or offer.id, "")
+            )
+            for at, one in enumerate(chosen[:_SHOWN], 1)
+        ),
         refused=tuple(
             views.NotOffered(
                 name=one.name,
@@ -88,13 +101,16 @@ def _place(place: answers.PlaceAnswer, rank: int, words: Words) -> views.Offer:
     )
 
 
-def hold(held: model.Hold, offer: model.Offer | None, snapshot: Snapshot | None) -> views.Hold:
+def hold(
+    held: model.Hold, offer: model.Offer | None, snapshot: Snapshot | None, owner: str = ""
+) -> views.Hold:
     """Show a held place.
 
     Args:
         held: The hold.
         offer: The offer it was chosen from, when it is known.
         snapshot: Names; also the slot's time when the offer is not known.
+        owner: Who keeps its diary; empty when it is kept here.
     """
     choices = () if offer is None else (*offer.places, *offer.spare)
     place = next((one for one in choices if one.slot_id == held.slot_id), None)
@@ -110,6 +126,7 @@ def hold(held: model.Hold, offer: model.Offer | None, snapshot: Snapshot | None)
         extended=held.extended,
         kind="slot" if place is None else place.kind.value,
         seat=held.seat,
+        owner=owner,
     )
 
 
@@ -134,6 +151,8 @@ def engagements(
     snapshot: Snapshot | None,
     words: Words,
     now: datetime,
+    *,
+    sources: Mapping[UUID, views.Source] = MappingProxyType({}),
 ) -> tuple[views.Engagement, ...]:
     """Show what was arranged for a case, newest first of each kind.
 
@@ -143,8 +162,14 @@ def engagements(
         snapshot: Names of the receivers.
         words: The reader's.
         now: For the words of a constraint.
+        sources: How far editors are with appointments that are booked with them.
     """
-    shown = [_appointment(one, handed.get(one.id), snapshot) for one in found.appointments]
+    shown = [
+        msgspec.structs.replace(
+            _appointment(one, handed.get(one.id), snapshot), source=sources.get(one.id)
+        )
+        for one in found.appointments
+    ]
     shown += [_referral(one, handed.get(one.id), snapshot) for one in found.referrals]
     shown += [
         views.Engagement(
@@ -183,6 +208,26 @@ def _referral(
         state=one.state.value,
         due_at=one.due_at,
         handoff="" if handed is None else handed.state.value,
+    )
+
+
+def source(told: SourceBooking, *, writes: bool) -> views.Source:
+    """Show how far an editor is with an appointment.
+
+    Args:
+        told: As it stands.
+        writes: The reader may write down what they saw there.
+    """
+    return views.Source(
+        appointment_id=told.appointment_id,
+        owner=told.source,
+        state=told.state.value,
+        deadline=told.deadline,
+        outcome=told.outcome or "",
+        reference=told.reference or "",
+        by_hand=told.channel == "link",
+        url=told.url or "",
+        writes=writes and told.channel == "link" and told.state.value in {"asking", "undoing"},
     )
 
 

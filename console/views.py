@@ -173,7 +173,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """One proposed place."""
+    """One proposed place; `owner` is who keeps its diary, empty when it is kept here."""
 
     rank: int
     care_service_id: UUID
@@ -184,6 +184,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     zone: str | None = None
     reasons: tuple[str, ...] = ()
     agreement: bool = False
+    owner: str = ""
 
 
 class NotOffered(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +208,7 @@ class Offers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """A place held for this case."""
+    """A place held for this case; `owner` is who keeps its diary, empty when it is kept here."""
 
     hold_id: UUID
     name: str
@@ -217,6 +218,28 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
     extended: bool = False
     kind: str = "slot"
     seat: int = 1
+    owner: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the editor that keeps a place's diary is with an appointment.
+
+    Attributes:
+        owner: Who keeps the diary.
+        state: `asking`, `confirmed`, `refused`, `undoing` or `undone`.
+        by_hand: A human books there and writes it down here; `url` is where.
+        writes: This reader may write it down.
+    """
+
+    appointment_id: UUID
+    owner: str
+    state: str
+    deadline: datetime
+    outcome: str = ""
+    reference: str = ""
+    by_hand: bool = False
+    url: str = ""
+    writes: bool = False
 
 
 class Engagement(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +249,7 @@ class Engagement(msgspec.Struct, frozen=True, kw_only=True):
         kind: `appointment`, `referral` or `waiting`.
         due_at: When the receiver must have answered, or the entry escalates.
         handoff: State of its handoff; empty without one.
+        source: Of an appointment on an editor's diary that is booked there.
     """
 
     kind: str
@@ -236,6 +260,7 @@ class Engagement(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime | None = None
     handoff: str = ""
     binding: str = ""
+    source: Source | None = None
 
 
 class Orientation(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,7 +291,15 @@ class Orientation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HandoffCard(msgspec.Struct, frozen=True, kw_only=True):
-    """One handoff on the board."""
+    """One handoff on the board, or a patient for whom no place is asked yet.
+
+    Attributes:
+        who: Who must act now, and `act_by` until when.
+        level: Step of the escalation reached; 0 before the first.
+        phone: The receiver's number, for a human to call.
+        for_me: The last step was told to the reader.
+        elsewhere: Where the reader finds another place.
+    """
 
     id: UUID
     case_id: UUID
@@ -281,6 +314,16 @@ class HandoffCard(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     answerable: bool = False
     reason: str = ""
+    who: str = ""
+    act_by: datetime | None = None
+    level: int = 0
+    why_late: str = ""
+    phone: str = ""
+    for_me: bool = False
+    escalatable: bool = False
+    takable: bool = False
+    note: bool = False
+    elsewhere: str = ""
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """Every template renders in both languages from plain views, and escapes what people wrote."""
 
+import re
+
 import pytest
 
 from console import render, views
@@ -106,7 +108,9 @@ def test_no_page_holds_a_script_a_style_or_another_origin(language: str) -> None
         assert " onclick" not in page, name
         assert "<script>" not in page, name
         assert "hx-on" not in page, name
-        links = [part for part in page.split("http")[1:] if part[:1] in ":s"]
+        # Where a human books at an editor: a link that is followed, nothing that is loaded.
+        own = re.sub(r'<a href="https://editor\.example/[^"]*" target="_blank" rel="noop', "", page)
+        links = [part for part in own.split("http")[1:] if part[:1] in ":s"]
         assert all(part.startswith("://www.w3.org/2000/svg") for part in links), name
 
 
