@@ -7,6 +7,7 @@ A commune is covered when at least one care service that takes the patient lies 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -19,13 +20,18 @@ from directory.model import Intake, Modality, Need
 from directory.screen import BIT, OFFICE, Indices
 from directory.snapshot import Snapshot
 
-_HOME: int = BIT[Modality.HOME_VISIT]
+ADULT: Final = 40 * 12
+"""Age in months of the patient that coverage is asked for."""
+CHILD: Final = 5 * 12
+"""Age where nobody takes adults."""
+_HOME: Final = BIT[Modality.HOME_VISIT]
 
 
 class Cover(msgspec.Struct, frozen=True, kw_only=True):
     """Coverage of a territory by one service code; row i belongs to commune i.
 
     Attributes:
+        age_months: Of the patient.
         offering: Care services that take the patient, wherever they lie.
         counts: How many of them can be used from each commune.
         nearest_m: Great-circle metres to the nearest office; infinity when there is none.
@@ -34,6 +40,7 @@ class Cover(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     communes: tuple[Commune, ...]
     radius_m: int
+    age_months: int | None
     offering: int
     counts: NDArray[np.int64]
     nearest_m: NDArray[np.float64]
@@ -64,7 +71,7 @@ class Cover(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def patient(service: str, now: datetime, radius_m: int) -> Need:
-    """Give the need that coverage is asked for by default: an adult met in one room.
+    """Give the need that coverage is asked for: an adult met in one room.
 
     Args:
         service: Service code.
@@ -72,8 +79,23 @@ def patient(service: str, now: datetime, radius_m: int) -> Need:
         radius_m: Great-circle metres to an office.
     """
     return Need(
-        service=service, earliest=now, age_months=40 * 12, modalities=IN_PERSON, radius_m=radius_m
+        service=service, earliest=now, age_months=ADULT, modalities=IN_PERSON, radius_m=radius_m
     )
+
+
+def by_age(snapshot: Snapshot, communes: Sequence[Commune], need: Need) -> Cover:
+    """Give the coverage for the need's patient; for a child where nobody takes him.
+
+    Args:
+        snapshot: The directory.
+        communes: Of the territory.
+        need: As for `cover`.
+    """
+    found = cover(snapshot, communes, need)
+    if found.offering:
+        return found
+    child = cover(snapshot, communes, msgspec.structs.replace(need, age_months=CHILD))
+    return child if child.offering else found
 
 
 def cover(
@@ -125,6 +147,7 @@ def cover(
         service=need.service,
         communes=tuple(communes),
         radius_m=need.radius_m,
+        age_months=need.age_months,
         offering=len(rows),
         counts=counts,
         nearest_m=nearest,

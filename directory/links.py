@@ -15,6 +15,7 @@ from directory import distance
 from directory.model import Modality, ReferralLink
 from directory.screen import Indices
 from directory.snapshot import Snapshot
+from kernel.database import Tx
 
 Mask = NDArray[np.bool_]
 IN_PERSON: Final = frozenset({Modality.OFFICE, Modality.HOME_VISIT})
@@ -63,6 +64,11 @@ class Links(msgspec.Struct, frozen=True):
     def rows(self) -> int:
         """Give the number of care services."""
         return len(self.onward.offsets) - 1
+
+
+async def read(tx: Tx) -> tuple[ReferralLink, ...]:
+    """Read all referral links; any transaction."""
+    return tuple(ReferralLink(**row) for row in await tx.fetch(SELECT_REFERRAL_LINKS))
 
 
 def freeze(snapshot: Snapshot, links: Iterable[ReferralLink]) -> Links:
@@ -121,3 +127,8 @@ def reached(arcs: Arcs, starts: Indices, closed: int | None = None) -> Mask:
         seen[found] = True
         edge = cast("Indices", np.unique(found))
     return seen
+
+
+SELECT_REFERRAL_LINKS: Final = """
+select source_id, target_id from directory.referral_link order by source_id, target_id
+"""

@@ -157,9 +157,10 @@ def arcs(seen: World) -> "nx.DiGraph[UUID]":
 
 def earliest_end(seen: World, starts: list[Start], via: tuple[str, ...]) -> datetime | None:
     """Give the end of the quickest chain from the time-expanded graph: a node for every visit."""
-    plain, code = arcs(seen), {one.id: one.service for one in seen.rows.care_services}
+    plain = arcs(seen)
+    code: dict[UUID, str] = {one.id: one.service for one in seen.rows.care_services}
     visits: nx.DiGraph[tuple[UUID, OpenSlot, int]] = nx.DiGraph()
-    open_at = {
+    open_at: dict[UUID, list[OpenSlot]] = {
         owner: [x for d in diaries for x in d.slots] for owner, diaries in seen.seen.diaries.items()
     }
 
@@ -172,7 +173,8 @@ def earliest_end(seen: World, starts: list[Start], via: tuple[str, ...]) -> date
             if start.care_service_id in plain and one.start >= start.arrives_at:
                 first.add((start.care_service_id, one, stages(start.care_service_id, 0)))
     visits.add_nodes_from(first)
-    for owner, other, seconds in plain.edges(data="seconds"):
+    for owner, other in plain.edges:
+        seconds: float = plain.edges[owner, other]["seconds"]
         for one in open_at.get(owner, ()):
             for later in open_at.get(other, ()):
                 if one.end + timedelta(seconds=seconds) <= later.start:
@@ -279,7 +281,7 @@ def test_a_chain_passes_nobody_who_does_not_take_the_patient() -> None:
 @given(worlds())
 def test_what_a_closing_cuts_off_is_what_it_dominates(seen: World) -> None:
     plain = arcs(seen)
-    services = {one.id: one for one in seen.rows.care_services}
+    services: dict[UUID, CareService] = {one.id: one for one in seen.rows.care_services}
     root = ident(0)
     rooted = plain.copy()
     rooted.add_edges_from((root, one) for one in plain if not services[one].referral_required)
@@ -305,7 +307,7 @@ def losses(told: closings.Closing) -> Iterator[tuple[UUID, tuple[str, ...]]]:
 
 
 def lost(
-    plain: "nx.DiGraph[UUID]", services: dict[CareServiceId, CareService], closed: UUID
+    plain: "nx.DiGraph[UUID]", services: dict[UUID, CareService], closed: UUID
 ) -> Iterator[tuple[UUID, tuple[str, ...]]]:
     """Give what each sender can no longer reach in one step or more, by plain networkx."""
     if closed not in plain:
@@ -315,7 +317,7 @@ def lost(
 
     def codes(of: "nx.DiGraph[UUID]", sender: UUID) -> set[str]:
         beyond = {x for step in of.successors(sender) for x in {step, *nx.descendants(of, step)}}
-        return {services[CareServiceId(x)].service for x in beyond}
+        return {services[x].service for x in beyond}
 
     for sender in plain:
         if sender != closed and (gone := codes(plain, sender) - codes(without, sender)):
