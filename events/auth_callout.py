@@ -2,8 +2,8 @@
 
 The server asks on `$SYS.REQ.USER.AUTH`; user name = subscription id (or actor id, for all of the
 actor's subscriptions), password = API key. What is granted is exactly: pull and acknowledge the
-own consumers on OUT, and one private inbox `_INBOX_<user name>`. The grant ends after an hour; the
-client then signs in again and is looked up again.
+own consumers on OUT, and one private inbox `_INBOX_<user name>`. The grant ends after a quarter of
+an hour; the client then signs in again and is looked up again.
 """
 
 import time
@@ -26,7 +26,10 @@ from kernel.telemetry import logger
 
 ACCOUNT: Final = "REGUL"
 """Account of the server's configuration in which subscribers and we meet."""
-LASTS_S: Final = 3600
+LASTS_S: Final = 900
+"""Seconds after which a grant ends and its holder signs in again: how long a connection that was
+opened with a key that has changed since may live. One whose subscription ended or whose owner was
+switched off can pull nothing at once, because its consumer is taken away (`consumers`)."""
 SUBJECT: Final = "$SYS.REQ.USER.AUTH"
 _AGAIN_S: Final = 1.0
 _PAYLOAD: Final = 4096

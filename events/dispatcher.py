@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -101,7 +102,7 @@ class Publisher:
         self._seen: object = None
         self._patrol = Patrol(bus, OUT)
         self._looked = 0.0
-        self._published: dict[UUID, float] = {}
+        self._published: dict[UUID, datetime] = {}
         self._told: dict[UUID, tuple[int, int]] = {}
 
     async def run(self, bell: Bell) -> None:
@@ -206,11 +207,11 @@ class Publisher:
 
     async def _beat(self, outlet: Outlet, mark: Mark) -> None:
         """Tell the private inbox; nothing is stored, so a heartbeat is for who listens now."""
-        now = time.monotonic()
-        last = self._published.setdefault(outlet.id, now)
-        if outlet.heartbeat_s is None or outlet.paused or now - last < outlet.heartbeat_s:
+        last = self._published.setdefault(outlet.id, outlet.now)
+        beat = outlet.heartbeat_s
+        if beat is None or outlet.paused or outlet.now - last < timedelta(seconds=beat):
             return
-        self._published[outlet.id] = now
+        self._published[outlet.id] = outlet.now
         told = cloudevents.sign(
             cloudevents.HEARTBEAT,
             ids.uuid7(),
@@ -280,7 +281,7 @@ class Publisher:
             why = f"OUT refuses, code {receipt.refusal}"
             raise BusAway(why)
         self._marks[outlet.id] = Mark(number=page[-1].number, sequence=receipt.sequence)
-        self._published[outlet.id] = time.monotonic()
+        self._published[outlet.id] = outlet.now
         return len(page)
 
     async def _replay(self, outlet: Outlet, after: int) -> None:

@@ -81,28 +81,27 @@ class Subscriber:
 async def messages(bus: str, key: str, subscription: str) -> AsyncIterator[Any]:
     """Pull for ever; the user name is the subscription, the password the API key."""
     inbox = f"_INBOX_{subscription}"
-    connection = await nats.connect(
-        bus,
-        user=subscription,
-        password=key,
-        inbox_prefix=inbox.encode(),
-        max_reconnect_attempts=-1,
-        ping_interval=10,
-    )
+    connection: Any = None
     try:
-        while True:  # a server that came back knows no old pull: make a new one each time
-            pull = await connection.jetstream().pull_subscribe_bind(
-                consumer=subscription, stream="OUT", inbox_prefix=f"{inbox}.".encode()
-            )
-            with contextlib.suppress(NatsError, TimeoutError):
-                while True:
-                    for message in await pull.fetch(100, timeout=5, heartbeat=1):
-                        yield message
-            with contextlib.suppress(NatsError):
-                await pull.unsubscribe()
+        while True:  # what signing in grants ends after a while: sign in again, pull anew
+            with contextlib.suppress(NatsError, TimeoutError, OSError):
+                if connection is None or connection.is_closed:
+                    who: Any = {"user": subscription, "password": key, "allow_reconnect": False}
+                    connection = await nats.connect(bus, inbox_prefix=inbox.encode(), **who)
+                pull = await connection.jetstream().pull_subscribe_bind(
+                    consumer=subscription, stream="OUT", inbox_prefix=f"{inbox}.".encode()
+                )
+                try:
+                    while True:
+                        for message in await pull.fetch(100, timeout=5, heartbeat=1):
+                            yield message
+                finally:
+                    with contextlib.suppress(NatsError):
+                        await pull.unsubscribe()
             await asyncio.sleep(0.1)
     finally:
-        await connection.close()
+        if connection is not None:
+            await connection.close()
 
 
 async def main(api: str, bus: str, key: str, subscription: str) -> None:

@@ -1,7 +1,10 @@
 """Fixtures of the events room: a small world and a connected bus."""
 
 import asyncio
+import importlib.util
+import sys
 from collections.abc import AsyncIterator
+from types import ModuleType
 from uuid import UUID
 
 import pytest
@@ -13,7 +16,7 @@ from kernel import actor, identity, ids
 from kernel.actor import Actor, Role
 from kernel.crypto import KeyRing
 from kernel.database import Database
-from tests.integration.events.world import World, key_of
+from tests.integration.events.world import EXAMPLE, World, key_of
 
 
 @pytest_asyncio.fixture
@@ -78,3 +81,15 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
 def publishers(system_database: Database, bus: Bus, keys: KeyRing) -> tuple[Publisher, Publisher]:
     """Give two publishers, as two worker processes would have."""
     return Publisher(system_database, bus, keys), Publisher(system_database, bus, keys)
+
+
+@pytest.fixture
+def example() -> ModuleType:
+    """Load examples/subscriber.py as a module."""
+    described = importlib.util.spec_from_file_location("example_subscriber", EXAMPLE)
+    assert described is not None
+    assert described.loader is not None
+    module = importlib.util.module_from_spec(described)
+    sys.modules[described.name] = module
+    described.loader.exec_module(module)
+    return module

@@ -1,7 +1,6 @@
 """The example in examples/ works as it is, against API, NATS and the sign-in of partners."""
 
 import asyncio
-import importlib.util
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,10 +16,7 @@ from kernel.database import Database, Wakeup
 from kernel.settings import Settings
 from server.app import create_app
 from server.serve import Server, listen
-from tests.integration.events.world import World, append_case, key_of, until
-
-ROOT = Path(__file__).resolve().parents[3]
-EXAMPLE = ROOT / "examples" / "subscriber.py"
+from tests.integration.events.world import EXAMPLE, World, append_case, key_of, until
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,17 +67,6 @@ async def subscription(database: Database, world: World) -> str:
         world.partner, lambda tx: subscriptions.create(tx, world.partner, wish)
     )
     return str(made.id)
-
-
-@pytest.fixture
-def example() -> ModuleType:
-    described = importlib.util.spec_from_file_location("example_subscriber", EXAMPLE)
-    assert described is not None
-    assert described.loader is not None
-    module = importlib.util.module_from_spec(described)
-    sys.modules[described.name] = module
-    described.loader.exec_module(module)
-    return module
 
 
 def test_the_example_is_short() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,8 @@ from events.model import HandoffRequest
 from kernel import ids
 from kernel.actor import Actor
 from kernel.database import Database
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "subscriber.py"
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
