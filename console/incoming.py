@@ -10,7 +10,7 @@ import msgspec
 from console import people, relais, views
 from console.catalogue import ZONE, Words
 from events import handoffs
-from events.model import Handoff, State
+from events.model import UNANSWERED, Handoff, State
 from kernel.database import Tx
 from kernel.edge import Edge
 from routing import appointments, incoming, referrals
@@ -61,7 +61,7 @@ async def today(edge: Edge, words: Words) -> tuple[views.Incoming, ...]:
 async def _referred(tx: Tx, edge: Edge) -> Sequence[Referral]:
     """Read the referrals that wait for an answer or were accepted in the last hours."""
     found: list[Referral] = []
-    for state in (*sorted(relais.UNANSWERED), State.ACCEPTED):
+    for state in (*sorted(UNANSWERED), State.ACCEPTED, State.ARRIVED):
         for one in await handoffs.page(tx, edge.actor, state, None, _LIST):
             ours = one.to_organisation_id in edge.actor.organisation_ids
             if one.subject_kind == "referral" and ours and len(found) < _PATIENTS:

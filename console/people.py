@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from console.catalogue import Words
-from directory import places
+from directory import codes, places
 from kernel.database import Tx
 from kernel.edge import Edge
 from triage import dossier, recogniser
@@ -58,6 +58,14 @@ def complaint(code: str | None, words: Words) -> str:
     if known is None:
         return code or ""
     return known.label.fr if words.language == "fr" else known.label.en
+
+
+def service(code: str, words: Words) -> str:
+    """Give the name of a care; its code when the directory has none."""
+    known = codes.load().service.get(code)
+    if known is None:
+        return code
+    return known.fr if words.language == "fr" else known.en
 
 
 def describe(case: Case, words: Words) -> str:

@@ -335,9 +335,10 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """The handoff board."""
+    """The handoff board; `on_duty` says it of the reader, None for who is not of the centre."""
 
     columns: tuple[Column, ...]
+    on_duty: bool | None = None
 
 
 class WeekSlot(msgspec.Struct, frozen=True, kw_only=True):

@@ -95,6 +95,17 @@ async def rota(tx: Tx, actor: Actor) -> Rota:
     return Rota(staff=staff, posts=tuple(posts))
 
 
+async def is_on(tx: Tx, actor_id: UUID) -> bool:
+    """Tell whether somebody is told anything now; who never said either is.
+
+    Args:
+        tx: The transaction.
+        actor_id: Who.
+    """
+    off: bool = await tx.fetchval(SELECT_OFF, actor_id)
+    return not off
+
+
 async def put(tx: Tx, actor: Actor, command: SetDuty) -> Rota:
     """Say that somebody is on duty or off; what they had in hand climbs at once when they go.
 
@@ -220,6 +231,10 @@ def _territory(actor: Actor) -> UUID:
 SELECT_DUTY: Final = """
 select actor_id, until, on_duty and (until is null or until > kernel.regul_now()) as there
 from events.duty where territory_id = any ($1::uuid[])
+"""
+SELECT_OFF: Final = """
+select exists (select from events.duty where actor_id = $1
+    and not (on_duty and (until is null or until > kernel.regul_now())))
 """
 UPSERT_DUTY: Final = """
 insert into events.duty (actor_id, territory_id, on_duty, until, changed_by)

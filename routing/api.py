@@ -24,6 +24,7 @@ from routing import (
     holds,
     incoming,
     mirrored,
+    notes,
     offers,
     outcomes,
     referrals,
@@ -33,6 +34,8 @@ from routing import (
 from routing.answers import OfferAnswer
 from routing.mirrored import SourceBooking
 from routing.model import Appointment, Hold, Offer, Referral, WaitingEntry
+from routing.notes import HandoffNote
+from triage.library import Library
 
 _OK: Final = 200
 Limit: TypeAlias = Annotated[int, QueryParameter(ge=1, le=200, description="Length of a page.")]
@@ -280,7 +283,29 @@ async def list_waiting(
     return WaitingPage(items=found)
 
 
+@get(
+    "/handoffs/{handoff_id:uuid}/note",
+    operation_id="ReadHandoffNote",
+    summary="Read what the receiver of a handoff must know; read by it, it counts as delivered",
+    tags=["routing"],
+)
+async def read_note(
+    edge: NamedDependency[Edge], library: NamedDependency[Library], handoff_id: FromPath[UUID]
+) -> HandoffNote:
+    """Give the hand-over note: call-back number, complaint, reason and deadline first, then SBAR.
+
+    404 `handoff_missing`, or `case_missing` for who takes part no longer; 410 `key_shredded`.
+
+    Args:
+        edge: The request.
+        library: Wording of questions and rules.
+        handoff_id: Which.
+    """
+    return await edge.run(lambda tx: notes.read(tx, edge.actor, handoff_id, edge.keys, library))
+
+
 ROUTES: Final = [
+    read_note,
     ask_offers,
     read_offer,
     place_hold,

@@ -170,13 +170,18 @@ def _climbs(life: Life) -> bool:
 
 
 def _off_duty(life: Life, shifts: Sequence[Shift]) -> int:
-    """Count the steps told by name to somebody who had said before that they are off."""
+    """Count the steps told by name to somebody who had said before that they are off.
+
+    What was said at that very moment may have been heard before the step or after it.
+    """
     wrong = 0
     for one in life.events:
         if one.kind != "handoff.escalated" or one.actor_id is None:
             continue
-        said = [each for each in shifts if each.actor_id == one.actor_id and each.at < one.at]
-        wrong += bool(said) and not said[-1].on_duty
+        own = [each for each in shifts if each.actor_id == one.actor_id]
+        before = [each.on_duty for each in own if each.at < one.at]
+        there = (not before or before[-1]) or any(each.on_duty for each in own if each.at == one.at)
+        wrong += not there
     return wrong
 
 

@@ -16,7 +16,7 @@ LOOK_EVERY_S: Final = 0.4
 PAGE: Final = 200
 LAG_S: Final = 20.0
 """The list is read again from this far back: a transaction may commit after a younger one."""
-ANSWERABLE: Final = frozenset({"requested", "delivered", "seen", "overdue", "escalated"})
+ANSWERABLE: Final = frozenset({"requested", "delivered", "seen", "overdue", "escalated", "taken"})
 _UUID7_SHIFT: Final = 80
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from console import agreement, triage_views, views
+from console.handover import Answered, Note
 from directory.consent import Freshness
 from directory.model import CareServiceId, Modality, OrganisationId, Ownership, ScheduleId
 from directory.standings import Contest, Objection, Trusted
@@ -289,13 +290,59 @@ def a_board() -> views.Board:
         }
         return views.HandoffCard(**(base | given))  # type: ignore[arg-type]
 
-    codes = ("requested", "delivered", "seen", "accepted", "refused", "overdue")
+    codes = {
+        "overdue": ("escalated", "taken"),
+        "to_send": ("to_send", "to_send"),
+        "sent": ("requested", "delivered"),
+        "seen": ("seen", "seen"),
+        "accepted": ("accepted", "arrived"),
+        "refused": ("refused", "refused"),
+    }
+    late = {"why_late": "undelivered", "level": 2, "for_me": True, "takable": True}
     return views.Board(
+        on_duty=True,
         columns=tuple(
-            views.Column(code=code, cards=(card(at + 1, code), card(at + 20, code, acuity="U3")))
-            for at, code in enumerate(codes)
-        )
+            views.Column(
+                code=code,
+                cards=tuple(
+                    card(
+                        10 * at + number,
+                        state,
+                        acuity=("U1", "U3")[number],
+                        who="Dr Denis Exemple",
+                        act_by=NOW + timedelta(minutes=3 + number),
+                        phone="+33322668000",
+                        elsewhere="/regulation/1",
+                        escalatable=state in {"requested", "delivered", "seen", "escalated"},
+                        note=True,
+                        **(late if state == "escalated" else {}),
+                        **(
+                            {"subject": state, "what": "médecine générale"}
+                            if state == "to_send"
+                            else {}
+                        ),
+                    )
+                    for number, state in enumerate(states)
+                ),
+            )
+            for at, (code, states) in enumerate(codes.items())
+        ),
     )
+
+
+def a_note() -> Note:
+    asked = tuple(Answered(ask=f"Question {number} ?", text="Oui") for number in range(3))
+    return Note(
+        handoff_id=an_id(80), phone="+33612345678", complaint="Douleur thoracique",
+        quote=PAYLOAD, why_here="Orientation · Urgences", reason="jugement clinique",
+        acuity="U2", answer_by=NOW + timedelta(minutes=9), heard_at=ago(4), present=asked,
+        absent=("Perte de connaissance ?",), unknown=("Essoufflement ?",),
+        patient="M. Exemple, 71 ans, homme", birth_date="1955-02-03", place="Amiens (80000)",
+        address="2e étage", calls=2, assured="U2", worst="U0",
+        why=("Douleur thoracique de plus de 20 minutes.",), due_at=NOW + timedelta(hours=2),
+        starts_at=None, instructions="Apporte son dernier ECG.", signs="Malaise, sueurs.",
+        call_back="Si la douleur revient.",
+    )  # fmt: skip
 
 
 def a_week() -> views.Week:

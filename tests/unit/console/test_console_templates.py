@@ -11,6 +11,7 @@ from tests.unit.console.shown import (
     a_board,
     a_dossier,
     a_head,
+    a_note,
     a_queue,
     a_triage,
     a_week,
@@ -129,3 +130,21 @@ def test_what_a_caller_said_is_never_markup() -> None:
     )
     assert "<img" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_hand_over_note_begins_with_what_is_asked_first(language: str) -> None:
+    words = Words(language=language)
+    page = render.html("note.html", words, head=a_head("relais"), note=a_note())
+    top = (
+        "tel:+33612345678",
+        "Douleur thoracique",
+        "Orientation · Urgences",
+        words.t("note.seen_by"),
+    )
+    order = [page.index(text) for text in (*top, words.t("note.situation"))]
+    assert max(order[:4]) < order[4]
+    sbar = ("situation", "background", "assessment", "recommendation")
+    places = [page.index(f"<h3>{words.t('note.' + part)}") for part in sbar]
+    assert places == sorted(places)
+    assert PAYLOAD not in page
