@@ -92,7 +92,8 @@ async def measure(world: France, needs: Sequence[Need], seed: int) -> Served:
                     await _publish(database, operator, world, found)
                     began = time.perf_counter()
                     async with database.transaction(actors.system()) as tx:
-                        await loading.load(tx)
+                        told = await loading.read(tx)
+                    await loading.freeze(told)
                     found.loaded_s = time.perf_counter() - began
             finally:
                 await operator.close()

@@ -355,7 +355,7 @@ def table(ids: Sequence[CareServiceId], schedules: Iterable[Schedule], slots: Sl
         for place, (_, number) in enumerate(mine):
             owners[number], places[number] = owner, place
     owned = owners[slots["diary"]]
-    order = np.lexsort((*_id_keys(slots), slots["start"], owned))
+    order = _sorted(slots, owned)
     order = order[np.searchsorted(owned[order], 0) :]
     kept = slots[order]
     kept["diary"] = places[kept["diary"]]
@@ -363,3 +363,17 @@ def table(ids: Sequence[CareServiceId], schedules: Iterable[Schedule], slots: Sl
     kept.flags.writeable = False
     names = [tuple(schedule for schedule, _ in mine) for mine in grouped]
     return SlotTable(tuple(ids), row, names, kept, offsets)
+
+
+def _sorted(slots: Slots, owned: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Give the order of rows by owner, start, id; only those of one second are compared by id."""
+    seconds = (owned << _SECOND_BITS) | np.clip(slots["start"] // _SECOND, 0, _FOREVER)
+    order = np.argsort(seconds, kind="stable")
+    keys = seconds[order]
+    same = np.zeros(len(keys) + 1, dtype=np.bool_)
+    same[1:-1] = keys[1:] == keys[:-1]
+    tied = np.flatnonzero(same[1:] | same[:-1])
+    rows = order[tied]
+    few = slots[rows]
+    order[tied] = rows[np.lexsort((*_id_keys(few), few["start"], owned[rows]))]
+    return order

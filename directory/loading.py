@@ -5,23 +5,16 @@ with others changes nothing; a whole reload now and then heals whatever no event
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import contextlib
+import gc
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from directory import distance, open_slots, snapshot
-from directory.model import (
-    CareService,
-    Interval,
-    Location,
-    OpeningException,
-    OpeningHours,
-    Ownership,
-    Schedule,
-)
+from directory import distance, open_slots, reading, snapshot
+from directory.model import Schedule
 from directory.rows import Rows
 from directory.snapshot import Snapshot
 from events import feed
@@ -48,40 +41,90 @@ _WAIT_S: Final = 1.0
 _AGAIN_S: Final = 0.5
 
 
-class _Raw(msgspec.Struct, frozen=True):
-    """Records as fetched; turned into rows off the event loop."""
+class Told(msgspec.Struct, frozen=True):
+    """What the database told of the whole directory.
+
+    Attributes:
+        position: Feed position that it includes.
+        slots: As `open_slots.copied` gave them.
+    """
 
     position: int
-    locations: Sequence[asyncpg.Record]
-    services: Sequence[asyncpg.Record]
-    schedules: Sequence[asyncpg.Record]
+    rows: Rows
+    schedules: Sequence[Schedule]
     slots: bytes
 
 
-async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
-    """Read the whole directory into a snapshot.
+async def read(tx: Tx) -> Told:
+    """Read the whole directory.
 
     Args:
         tx: Any transaction; directory rows are shared between territories.
+    """
+    # A million seats are joined in memory of the process: shared memory may be scarce.
+    await tx.execute(
+        "set local statement_timeout = '120s'; set local work_mem = '128MB';"
+        " set local max_parallel_workers_per_gather = 0; set local jit = off"
+    )
+    # First: what is committed later than this position may be in the rows, never the reverse.
+    position = await feed.head(tx)
+    places = await tx.fetch(reading.SELECT_LOCATIONS)
+    services = await tx.fetch(reading.SELECT_SERVICES)
+    diaries = await tx.fetch(reading.SELECT_SCHEDULES, None)
+
+    def rows() -> tuple[Rows, Sequence[Schedule]]:
+        with _unswept():
+            found = Rows(
+                locations=reading.locations(places), care_services=reading.care_services(services)
+            )
+            return found, reading.schedules(diaries)
+
+    # The records become rows while the database still counts seats.
+    (found, schedules), slots = await asyncio.gather(
+        asyncio.to_thread(rows), open_slots.copied(tx, None)
+    )
+    return Told(position, found, schedules, slots)
+
+
+async def freeze(told: Told, travel: distance.TravelModel | None = None) -> Snapshot:
+    """Make the snapshot, off the event loop and outside of any transaction.
+
+    A transaction that stood open meanwhile would be ended by the database for being idle.
+
+    Args:
+        told: What was read.
         travel: The territory's journeys.
 
     Returns:
         A snapshot whose version is a feed position that it includes.
     """
-    # A million seats are joined in memory of the process: shared memory may be scarce.
-    await tx.execute(
-        "set local statement_timeout = '120s'; set local work_mem = '128MB';"
-        " set local max_parallel_workers_per_gather = 0"
-    )
-    raw = _Raw(
-        # First: what is committed later than this position may be in the rows, never the reverse.
-        await feed.head(tx),
-        await tx.fetch(SELECT_LOCATIONS),
-        await tx.fetch(SELECT_SERVICES),
-        await tx.fetch(SELECT_SCHEDULES, None),
-        await open_slots.copied(tx, None),
-    )
-    return await asyncio.to_thread(_freeze, raw, travel)
+
+    def frozen() -> Snapshot:
+        with _unswept():
+            slots = open_slots.pasted(told.slots, told.schedules)
+            return snapshot.freeze_rows(told.position, told.rows, told.schedules, slots, travel)
+
+    return await asyncio.to_thread(frozen)
+
+
+async def load(tx: Tx, travel: distance.TravelModel | None = None) -> Snapshot:
+    """Read and freeze in one transaction: for a directory of a department's size.
+
+    Args:
+        tx: Any transaction; directory rows are shared between territories.
+        travel: The territory's journeys.
+    """
+    return await freeze(await read(tx), travel)
+
+
+@contextlib.contextmanager
+def _unswept() -> Iterator[None]:
+    """Make many objects without the collector looking at all of them again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def refresh(
@@ -104,7 +147,7 @@ async def refresh(
     touched = await tx.fetchval(SELECT_TOUCHED, list(schedule_ids), list(slot_ids))
     if not touched:
         return older.refreshed(position, ())
-    schedules = _schedules(await tx.fetch(SELECT_SCHEDULES, touched))
+    schedules = reading.schedules(await tx.fetch(reading.SELECT_SCHEDULES, touched))
     slots = open_slots.pasted(await open_slots.copied(tx, touched), schedules)
     return older.refreshed_rows(position, schedules, slots)
 
@@ -202,112 +245,15 @@ class Keeper:
 
     async def _reload(self, clock_s: float) -> None:
         async with self._database.transaction(actor.system()) as tx:
-            self._snapshot = await load(tx)
+            told = await read(tx)
+        self._snapshot = await freeze(told)
         self._due = False
         self._loaded_s = clock_s
         self._took_s = asyncio.get_running_loop().time() - clock_s
 
 
-def _freeze(raw: _Raw, travel: distance.TravelModel | None) -> Snapshot:
-    rows = Rows(
-        locations=tuple(
-            Location(**{**row, "accessibility": frozenset(row["accessibility"])})
-            for row in raw.locations
-        ),
-        care_services=tuple(map(_service, raw.services)),
-    )
-    schedules = _schedules(raw.schedules)
-    slots = open_slots.pasted(raw.slots, schedules)
-    return snapshot.freeze_rows(raw.position, rows, schedules, slots, travel)
-
-
-def _service(row: asyncpg.Record) -> CareService:
-    values: dict[str, object] = dict(row)
-    openings = str(values.pop("openings"))
-    round_the_clock = values.pop("round_the_clock")
-    values["hours"] = (
-        None if round_the_clock else msgspec.json.decode(openings, type=tuple[OpeningHours, ...])
-    )
-    values["exceptions"] = msgspec.json.decode(
-        str(values["exceptions"] or "[]"), type=tuple[OpeningException, ...]
-    )
-    moments = iter(row["shifts"] or ())
-    values["shifts"] = tuple(
-        Interval(start=start, end=end) for start, end in zip(moments, moments, strict=True)
-    )
-    return msgspec.convert(values, CareService)
-
-
-def _schedules(records: Iterable[asyncpg.Record]) -> list[Schedule]:
-    return [
-        Schedule(
-            **{
-                **row,
-                "ownership": Ownership(row["ownership"]),
-                "spent": tuple(row["spent"]),
-                "absences": tuple(row["absences"]),
-            }
-        )
-        for row in records
-    ]
-
-
 SELECT_TERRITORIES: Final = """
-select array_agg(distinct territory_id) from directory.location
-"""
-
-SELECT_LOCATIONS: Final = """
-select id, organisation_id, territory_id, name, lon, lat, zone, commune, postcode, department,
-    accessibility
-from directory.location
-"""
-
-# Exceptions and shifts are few: they are grouped once, not asked for service by service.
-SELECT_SERVICES: Final = """
-select c.id, c.organisation_id, c.location_id, c.role_id, c.name, c.service, c.skills,
-    c.modalities, c.intake, c.accepts, c.equipment, c.sector, c.min_age_months, c.max_age_months,
-    c.languages, c.accessibility, c.coverage_m, c.coverage_communes, c.referral_required,
-    c.round_the_clock, c.holidays, c.phone, c.transfer_phone, c.active,
-    (select coalesce(json_agg(json_build_object('weekday', h.weekday, 'opens_min', h.opens_min,
-            'closes_min', h.closes_min) order by h.weekday, h.opens_min), '[]')::text
-        from directory.opening h where h.care_service_id = c.id) as openings,
-    e.exceptions, s.shifts
-from directory.care_service c
-    left join (
-        select x.care_service_id, json_agg(json_build_object('day', x.day, 'opens_min',
-            x.opens_min, 'closes_min', x.closes_min) order by x.day, x.opens_min)::text
-            as exceptions
-        from directory.opening_exception x
-        where x.day >= (kernel.regul_now() - interval '2 days')::date
-        group by x.care_service_id) e on e.care_service_id = c.id
-    left join (
-        select d.care_service_id, array_agg(m.moment order by d.starts_at, d.zone_id, m.moment)
-            as shifts
-        from directory.on_call d, unnest(array[d.starts_at, d.ends_at]) as m (moment)
-        where d.ends_at > kernel.regul_now()
-        group by d.care_service_id) s on s.care_service_id = c.id
-"""
-
-SELECT_SCHEDULES: Final = """
-select s.id, s.care_service_id, s.ownership, s.source, s.sequence, s.as_of, s.paused,
-    s.release_before_s, s.release_min, s.quota_per_day, p.zone,
-    case when s.quota_per_day is null then '{}'::date[]
-        else directory.spent_days(s.id, s.quota_per_day, p.zone) end as spent,
-    coalesce(b.days, '{}'::date[]) as absences, a.marked_after_s, a.refused_after_s
-from directory.schedule s
-    join directory.care_service c on c.id = s.care_service_id
-    join directory.location p on p.id = c.location_id
-    left join (
-        select e.schedule_id, array_agg(d.day order by e.id, d.day) as days
-        from directory.absence e, unnest(array[e.since, e.until]) as d (day)
-        where e.ended_at is null
-            and e.until >= (kernel.regul_now() - interval '2 days')::date
-        group by e.schedule_id) b on b.schedule_id = s.id
-    left join lateral (
-        select d.marked_after_s, d.refused_after_s from directory.source_limit d
-        where d.source in (s.source, '*') order by d.source = '*' limit 1) a
-        on s.ownership = 'mirrored'
-where $1::uuid[] is null or s.id = any ($1)
+select array_agg(id) from kernel.territory
 """
 
 SELECT_TOUCHED: Final = """

@@ -29,7 +29,7 @@ COPIED: Final = np.dtype(
         ),
     ]
 )  # fmt: skip
-"""One row of `SELECT_OPEN_SLOTS` in PostgreSQL's binary COPY format: a count of fields, then the
+"""One row of either statement in PostgreSQL's binary COPY format: a count of fields, then the
 length and the value of each. Source: PostgreSQL documentation, COPY, Binary Format."""
 
 
@@ -45,8 +45,12 @@ async def copied(tx: Tx, schedule_ids: Sequence[UUID] | None) -> bytes:
     async def write(part: bytes) -> None:
         read.write(part)
 
-    wanted = None if schedule_ids is None else list(schedule_ids)
-    await tx.copy_from_query(SELECT_OPEN_SLOTS, wanted, output=write, format="binary")
+    if schedule_ids is None:
+        await tx.copy_from_query(SELECT_OPEN_SLOTS, output=write, format="binary")
+    else:
+        await tx.copy_from_query(
+            SELECT_OPEN_SLOTS_OF, list(schedule_ids), output=write, format="binary"
+        )
     return read.getvalue()
 
 
@@ -83,17 +87,36 @@ def _sortable(ids: NDArray[np.void]) -> NDArray[np.bytes_]:
 
 # Each column has one width and no nulls, so that the binary copy is an array (`COPIED`). The
 # codes are places in `columns.KINDS`, `MODALITIES` and `VISIBILITIES`.
+# All of them: seats are counted before they meet their slots, in narrow rows.
 SELECT_OPEN_SLOTS: Final = """
 with moment as materialized (select kernel.regul_now() as now)
+select l.id, l.schedule_id, l.starts_at, l.ends_at, l.capacity, f.free,
+    (case l.kind when 'slot' then 0 when 'range' then 1 else 2 end)::smallint as kind,
+    (case l.modality when 'office' then 0 when 'home_visit' then 1 when 'teleconsultation' then 2
+        else 3 end)::smallint as modality,
+    (case l.visibility when 'PUBLIC' then 0 when 'PRO' then 1 when 'SNP' then 2
+        else 3 end)::smallint as visibility
+from directory.slot l
+    join (
+        select s.slot_id, count(*)::smallint as free
+        from directory.seat s, moment
+        where s.state = 'free' or (s.state = 'held' and s.until <= moment.now)
+        group by s.slot_id) f on f.slot_id = l.id,
+    moment
+where l.withdrawn_at is null and l.starts_at > moment.now
+"""
+
+SELECT_OPEN_SLOTS_OF: Final = """
+with moment as materialized (select kernel.regul_now() as now)
 select l.id, l.schedule_id, l.starts_at, l.ends_at, l.capacity, count(*)::smallint as free,
-    (array_position(array['slot', 'range', 'overbook'], l.kind) - 1)::smallint as kind,
-    (array_position(array['office', 'home_visit', 'teleconsultation', 'telephone'],
-        l.modality) - 1)::smallint as modality,
-    (array_position(array['PUBLIC', 'PRO', 'SNP', 'CPTS'], l.visibility) - 1)::smallint
-        as visibility
+    (case l.kind when 'slot' then 0 when 'range' then 1 else 2 end)::smallint as kind,
+    (case l.modality when 'office' then 0 when 'home_visit' then 1 when 'teleconsultation' then 2
+        else 3 end)::smallint as modality,
+    (case l.visibility when 'PUBLIC' then 0 when 'PRO' then 1 when 'SNP' then 2
+        else 3 end)::smallint as visibility
 from directory.slot l join directory.seat s on s.slot_id = l.id, moment
 where l.withdrawn_at is null and l.starts_at > moment.now
     and (s.state = 'free' or (s.state = 'held' and s.until <= moment.now))
-    and ($1::uuid[] is null or l.schedule_id = any ($1))
+    and l.schedule_id = any ($1::uuid[])
 group by l.id
 """

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory import agreements, consent, loading, service, store
+from directory import agreements, consent, loading, reading, service, store
 from directory.consent import Audience, Consent
 from directory.model import CareServiceId, Need, Schedule, ScheduleId, Visibility
 from kernel import actor as actors
@@ -224,8 +224,8 @@ async def test_no_request_returns_or_claims_a_slot_that_visibility_or_consent_fo
 
 
 async def loading_schedules(tx: Any) -> dict[ScheduleId, Schedule]:
-    rows = await tx.fetch(loading.SELECT_SCHEDULES, None)
-    return {row["id"]: msgspec.convert(dict(row), Schedule, strict=False) for row in rows}
+    rows = await tx.fetch(reading.SELECT_SCHEDULES, None)
+    return {one.id: one for one in reading.schedules(rows)}
 
 
 ZONES = ["Europe/Paris", "America/Cayenne", "Indian/Reunion", "America/Miquelon", "Pacific/Noumea"]
