@@ -16,13 +16,19 @@ from events.jetstream import Bus
 
 PAGE: Final = 1000
 """Messages compared at each look."""
+PAGE_AT_FIRST: Final = 10_000
+"""The same on the first walk over a server that has just come back: its disk may have suffered."""
 
 Recorded: TypeAlias = Callable[[int, int], Awaitable[dict[int, str]]]
 """Gives the recorded ids from one sequence to another, both included."""
 
 
 class Patrol:
-    """Walks one stream, from its newest page back to its oldest, and begins again."""
+    """Walks one stream, from its newest page back to its oldest, and begins again.
+
+    Attributes:
+        thorough: The server came back and the stream was not seen whole since: look every second.
+    """
 
     def __init__(self, bus: Bus, name: str, recorded: Recorded | None = None) -> None:
         """Prepare; `look` compares.
@@ -36,6 +42,8 @@ class Patrol:
         self._name = name
         self._recorded = recorded
         self._until: int | None = None
+        self._connection = -1
+        self.thorough = False
 
     def begin_again(self) -> None:
         """Compare the newest page at the next look: something was doubtful."""
@@ -54,15 +62,18 @@ class Patrol:
             BusAway: NATS did not answer.
             Unavailable: PostgreSQL is away.
         """
+        if self._connection != self._bus.connections:
+            self._connection, self.thorough, self._until = self._bus.connections, True, None
         if not streams.whole(info):
             return False
         first, last = int(info.state.first_seq), int(info.state.last_seq)
         if info.state.messages == 0:
-            self._until = None
+            self._until, self.thorough = None, False
             return True
         until = last if self._until is None else min(self._until, last)
-        since = max(first, until - PAGE + 1)
+        since = max(first, until - (PAGE_AT_FIRST if self.thorough else PAGE) + 1)
         self._until = since - 1 if since > first else None
+        self.thorough = self.thorough and self._until is not None
         held = await self._bus.ids(self._name, since, until - since + 1)
         if self._recorded is not None:
             return held == await self._recorded(since, until)

@@ -114,7 +114,7 @@ class Publisher:
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                if time.monotonic() - self._looked >= LOOK_S:
+                if time.monotonic() - self._looked >= (1 if self._patrol.thorough else LOOK_S):
                     await self.look()
                     self._looked = time.monotonic()
                 moved = await self.step()

@@ -24,6 +24,8 @@ from kernel.telemetry import logger
 BATCH: Final = 500
 SLOWEST_S: Final = 5.0
 """Longest pause between two attempts, and how often the relay looks after the stream."""
+LOOK_SOON_S: Final = 1.0
+"""The same while a server that came back was not seen whole."""
 _FIRST_PAUSE_S: Final = 0.2
 _SYSTEM: Final = actor.system()
 
@@ -58,7 +60,8 @@ class Relay:
         pause = _FIRST_PAUSE_S
         while True:
             try:
-                if time.monotonic() - self._looked >= SLOWEST_S:
+                every = LOOK_SOON_S if self._patrol.thorough else SLOWEST_S
+                if time.monotonic() - self._looked >= every:
                     self.position, self._at_once = None, True
                 moved = await self.step()
             except (BusAway, errors.Unavailable):

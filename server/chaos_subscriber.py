@@ -154,11 +154,7 @@ async def numbered(database: Database, keys: KeyRing, count: int, seed: int) -> 
         seed: Of their ids.
     """
     world = await chaos_world.settle(database)
-    plan = chaos_world.planned(seed, 0, count)
-    for start in range(0, count, PAGE):
-        async with database.transaction(system()) as tx:
-            for one in plan[start : start + PAGE]:
-                await chaos_world.write(tx, world, one)
+    await chaos_world.write_all(database, world, chaos_world.planned(seed, 0, count))
     while await sequencer.step(database):
         pass
     while await dispatcher.decide_step(database):

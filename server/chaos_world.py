@@ -28,6 +28,7 @@ from server.configuration import WAKE_CHANNEL
 from server.stack import Stack
 
 CASE_EVENTS: Final = 10
+_AT_ONCE: Final = 500
 OPENED: Final = "case.opened"
 QUALIFIED: Final = "case.qualified"
 CALL: Final = "call.received"
@@ -124,6 +125,20 @@ async def write(tx: Tx, world: World, one: Planned) -> None:
         world.actor_id,
         msgspec.json.encode(fact).decode(),
     )
+
+
+async def write_all(database: Database, world: World, plan: Sequence[Planned]) -> None:
+    """Append planned events, many in each transaction.
+
+    Args:
+        database: Pool under `regul_system`.
+        world: Where.
+        plan: What, in order.
+    """
+    for start in range(0, len(plan), _AT_ONCE):
+        async with database.transaction(system()) as tx:
+            for one in plan[start : start + _AT_ONCE]:
+                await write(tx, world, one)
 
 
 @asynccontextmanager

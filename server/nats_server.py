@@ -114,6 +114,11 @@ class NatsServer:
         return path
 
     @property
+    def store(self) -> Path:
+        """Give the directory of the streams' files."""
+        return self._directory / "store"
+
+    @property
     def process(self) -> Process | None:
         """Give the running server process, if started."""
         return self._process
@@ -122,7 +127,7 @@ class NatsServer:
         """Write the configuration and start the server; does not wait for it."""
         config = NatsConfig(
             listen=f"{LOOPBACK}:{self.port}",
-            store=str(self._directory / "store"),
+            store=str(self.store),
             pid_file=str(self._directory / "nats.pid"),
             password=self._password,
             issuer=nkeys.Signer(self.seed_file.read_text("ascii")).public_key,
