@@ -2,7 +2,7 @@
 
 Flow and kept plan against SciPy, CP-SAT, HiGHS and networkx on one seeded territory, interleaved,
 medians; every exact engine must give the same total (exit 1). The cost of serving first come, and
-of serving the most urgent first, is told as what it is above the optimum. `--sabotage` lets the kept
+of serving the most urgent first, is told in percent above the optimum. `--sabotage` lets the kept
 plan lose one need's best slot: the difference must then be found.
 """
 
