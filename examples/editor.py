@@ -33,15 +33,19 @@ class Diary:
     """Slots and appointments; every change is written down before it is answered."""
 
     def __init__(self, path: Path, count: int) -> None:
-        """Open the diary, or begin one with free quarters of an hour from the next hour on."""
+        """Open the diary, and fill it with free quarters of an hour from the next hour on."""
         self._path = path
         self._lock = threading.Lock()
         self.mood = "well"
+        self._kept: dict[str, dict[str, Any]] = {"slots": {}, "appointments": {}}
         if path.exists():
             self._kept = json.loads(path.read_text("utf-8"))
-        else:
-            self._kept = {"slots": _quarters(count), "appointments": {}}
-            self._write()
+        known = {one["start"] for one in self._kept["slots"].values()}
+        first = len(known)
+        added = [one for one in _quarters(count) if one["start"] not in known]
+        for number, one in enumerate(added, first):
+            self._kept["slots"][f"slot-{number}"] = {**one, "id": f"slot-{number}"}
+        self._write()
 
     def slots(self) -> dict[str, Any]:
         """Give the slots by id."""
@@ -109,17 +113,17 @@ class Diary:
         part.replace(self._path)
 
 
-def _quarters(count: int) -> dict[str, Any]:
+def _quarters(count: int) -> list[dict[str, Any]]:
     begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     starts = [begin + timedelta(minutes=15 * n) for n in range(count)]
-    return {
-        f"slot-{n}": {
-            "resourceType": "Slot", "id": f"slot-{n}", "status": "free",
+    return [
+        {
+            "resourceType": "Slot", "status": "free",
             "schedule": {"reference": "Schedule/diary-1"},
             "start": start.isoformat(), "end": (start + timedelta(minutes=15)).isoformat(),
         }
-        for n, start in enumerate(starts)
-    }  # fmt: skip
+        for start in starts
+    ]  # fmt: skip
 
 
 def _outcome(code: str) -> dict[str, Any]:
@@ -145,18 +149,17 @@ def feed(diary: Diary) -> bytes:
 class Handler(BaseHTTPRequestHandler):
     """Answers one question."""
 
+    protocol_version = "HTTP/1.1"
     diary: Diary
     token = ""
-    asked = 0
 
     def do_GET(self) -> None:
         """Give a slot, the feed, or what stands in the diary."""
         path = urlsplit(self.path).path
-        Handler.asked += 1
         if path == "/desk":
-            self._tell(200, {"appointments": self.diary.appointments(), "asked": Handler.asked})
+            self._tell(200, {"appointments": self.diary.appointments(), "mood": self.diary.mood})
         elif path == "/feed/bulk-publish.json":
-            output = [{"type": kind, "url": "rows.ndjson"} for kind in ("Slot",)]
+            output = [{"type": "Slot", "url": "rows.ndjson"}]
             now = datetime.now(UTC).isoformat()
             self._tell(200, {"transactionTime": now, "request": self.path, "output": output})
         elif path == "/feed/rows.ndjson":
@@ -168,13 +171,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         """Book or cancel."""
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        Handler.asked += 1
         if not self._may() or not self._mood():
             return
         key = urlsplit(self.path).path.removeprefix("/Appointment/")
         status, answer = self.diary.put(key, asked)
         if self.diary.mood == "mute":
             time.sleep(MUTE_S)
+            self.close_connection = True
             return
         self._tell(status, answer)
 
@@ -196,6 +199,7 @@ class Handler(BaseHTTPRequestHandler):
         """Behave as told; False when there is no answer any more."""
         if self.diary.mood == "deaf":
             time.sleep(MUTE_S)
+            self.close_connection = True
             return False
         if self.diary.mood == "broken":
             self._tell(503, _outcome("transient"))

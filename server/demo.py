@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from kernel.settings import Settings
-from server import seed
+from server import demo_editor, seed
 from server.accounts import Opened
 from server.layout import port_in_use
 from server.stack import Stack, default_home, until_signal
 
 DEMO: Final = {"REGUL_DEMO": "1", "REGUL_ALLOW_DRAFT_PROTOCOLS": "1"}
 """Settings of a demo's children: one-click sign-in, protocols that nobody has signed yet."""
+KEPT: Final = {**DEMO, "REGUL_FEEDS_FROM_LOOPBACK": "1"}
+"""Of a demo that is kept: it asks an editor of its own on this machine."""
 _STARTED: Final = 19
 """Place of the start time after the name in /proc/self/stat. Source: proc_pid_stat(5), field 22."""
 
@@ -94,11 +96,12 @@ def _parser() -> argparse.ArgumentParser:
 async def _keep(options: argparse.Namespace) -> None:
     port = options.port or (0 if port_in_use(Settings().port) else Settings().port)
     instance = Instance()
-    stack = Stack(default_home(), api_port=port, settings=DEMO, seed=instance.fill)
+    stack = Stack(default_home(), api_port=port, settings=KEPT, seed=instance.fill)
     async with stack, contextlib.AsyncExitStack() as world:
         asked = asyncio.create_task(until_signal())
         await asyncio.sleep(0)  # the handlers stand before the greeting invites Ctrl-C
         _greet(stack, instance, age_s())
+        await demo_editor.begin(stack, instance.accounts)
         if not options.quiet_world:
             from server import live_world
 
