@@ -18,6 +18,7 @@ from directory import codes, publication
 from directory.feed_doctor import FARTHEST, LONGEST, Examination, Fault
 from directory.feed_rows import FeedDiary, FeedPeriod, FeedPlace
 from directory.feed_store import Feed
+from directory.gazetteer import Commune
 from directory.model import (
     CareServiceId,
     Interval,
@@ -29,7 +30,6 @@ from directory.model import (
     Slot,
     SlotKind,
 )
-from directory.places import Commune
 from directory.publication import PublishedSlot
 
 MOST_PLACES: Final = 200

@@ -11,8 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from directory import feed_offers, feed_store, identifiers
+from directory import feed_exercises, feed_offers, feed_store, identifiers
 from directory.feed_doctor import Fault, FaultCode
+from directory.feed_exercises import Exercise
 from directory.feed_letter import KEPT
 from directory.feed_rows import BrokenRow, FeedOrganisation, FeedPerson, RegisterRow
 from directory.feed_store import Alias, Feed, Noun, Run
@@ -47,7 +48,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     given: str
 
 
-Entry: TypeAlias = Site | Person
+Entry: TypeAlias = Site | Person | Exercise
 
 
 class Findings:
@@ -71,6 +72,8 @@ class Findings:
 
 def entries(rows: Iterable[RegisterRow], feed: Feed, found: Findings) -> Iterator[Entry]:
     """Turn a register's rows into what is stored; each key counts once, the first time.
+
+    Where somebody works follows the person; a line whose work cannot be taken is counted.
 
     Args:
         rows: As read.
@@ -99,6 +102,14 @@ def entries(rows: Iterable[RegisterRow], feed: Feed, found: Findings) -> Iterato
             seen.add(entry.key)
             found.count("taken")
             yield entry
+        if isinstance(entry, Person) and isinstance(row, FeedPerson) and row.exercise is not None:
+            work = feed_exercises.exercise(row.exercise, entry.key, feed)
+            if isinstance(work, str):
+                found.count(f"exercises.{work}")
+            elif work.key not in seen:
+                seen.add(work.key)
+                found.count("exercises.taken")
+                yield work
 
 
 def _site(row: FeedOrganisation, feed: Feed, found: Findings) -> Site | None:
@@ -168,9 +179,24 @@ def _person(row: FeedPerson, found: Findings) -> Person | None:
     )
 
 
-def noun(feed: Feed) -> Noun:
-    """Give what a register is about."""
-    return "organisation" if feed.kind == "finess" else "practitioner"
+def nouns(feed: Feed) -> tuple[Noun, ...]:
+    """Give what a register is about; keys of one noun are never keys of another."""
+    return ("organisation",) if feed.kind == "finess" else ("practitioner", "role")
+
+
+def noun(key: str, feed: Feed) -> Noun:
+    """Give what a key of a register stands for."""
+    if feed.kind == "finess":
+        return "organisation"
+    return "role" if "/" in key else "practitioner"
+
+
+async def known(tx: Tx, feed: Feed, keys: Sequence[str] | None = None) -> Mapping[str, Alias]:
+    """Give the aliases of a register that are not gone, of these keys or all, by key."""
+    found: dict[str, Alias] = {}
+    for one in nouns(feed):
+        found |= await feed_store.aliases(tx, feed.id, one, keys)
+    return found
 
 
 def batches(rows: Iterable[Entry]) -> Iterator[tuple[Entry, ...]]:
@@ -225,40 +251,51 @@ async def take(
     position, batch = numbered
     if not await feed_store.advance(tx, run.id, position):
         raise errors.Conflict("feed_run_elsewhere", "Somebody else is taking this feed in.")
-    known = await feed_store.aliases(tx, feed.id, noun(feed), [one.key for one in batch])
+    stored = await known(tx, feed, [one.key for one in batch])
     prints = {one.key: feed_offers.fingerprint(one) for one in batch}
     changed = sorted(
         (
             one
             for one in batch
-            if one.key not in known or known[one.key].fingerprint != prints[one.key]
+            if one.key not in stored or stored[one.key].fingerprint != prints[one.key]
         ),
         key=lambda one: one.key,
     )
     if not changed:
         return 0
-    ids = await _write(tx, changed)
-    aliases = [Alias(key=key, id=ours, fingerprint=prints[key]) for key, ours in ids.items()]
-    await feed_store.upsert_aliases(tx, feed.id, noun(feed), aliases)
+    ids = await _write(tx, feed, changed)
+    for one in nouns(feed):
+        aliases = [
+            Alias(key=key, id=ours, fingerprint=prints[key])
+            for key, ours in ids.items()
+            if noun(key, feed) == one
+        ]
+        await feed_store.upsert_aliases(tx, feed.id, one, aliases)
     return len(changed)
 
 
-async def _write(tx: Tx, changed: Sequence[Entry]) -> Mapping[str, UUID]:
+async def _write(tx: Tx, feed: Feed, changed: Sequence[Entry]) -> Mapping[str, UUID]:
     """Write rows; whoever has the number already keeps its id."""
-    keys, made = [one.key for one in changed], [uuid7() for _ in changed]
     sites = [one for one in changed if isinstance(one, Site)]
+    people = [one for one in changed if isinstance(one, Person)]
+    work = [one for one in changed if isinstance(one, Exercise)]
+    found: dict[str, UUID] = {}
     if sites:
         rows = await tx.fetch(
-            UPSERT_SITES, made, keys, [one.name for one in sites],
-            [one.kind.value for one in sites], [one.siret for one in sites],
+            UPSERT_SITES, [uuid7() for _ in sites], [one.key for one in sites],
+            [one.name for one in sites], [one.kind.value for one in sites],
+            [one.siret for one in sites],
         )  # fmt: skip
-    else:
-        people = [one for one in changed if isinstance(one, Person)]
+        found |= {row["key"]: row["id"] for row in rows}
+    if people:
         rows = await tx.fetch(
-            UPSERT_PEOPLE, made, keys, [one.family for one in people],
-            [one.given for one in people],
+            UPSERT_PEOPLE, [uuid7() for _ in people], [one.key for one in people],
+            [one.family for one in people], [one.given for one in people],
         )  # fmt: skip
-    return {row["key"]: row["id"] for row in rows}
+        found |= {row["key"]: row["id"] for row in rows}
+    if work:
+        found |= await feed_exercises.write(tx, feed, work)
+    return found
 
 
 UPSERT_SITES: Final = """

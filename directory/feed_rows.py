@@ -41,12 +41,14 @@ class FeedDiary(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: What the publisher calls it; empty = as its place.
         modality: How patient and practitioner meet.
+        role_key: Whose diary it is, in the publisher's words; empty when nobody is named.
     """
 
     key: str
     place_key: str
     codes: tuple[str, ...]
     name: str = ""
+    role_key: str = ""
     modality: Modality = Modality.OFFICE
     file: str = ""
     line: int
@@ -109,12 +111,76 @@ class FeedOrganisation(msgspec.Struct, frozen=True, kw_only=True):
     line: int
 
 
+class FeedExercise(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody of a register works and as what; everything as published, empty when not.
+
+    Attributes:
+        codes: What is done there, the most precise code first.
+        structure: The register's own id of the place.
+        commune: National code.
+    """
+
+    codes: tuple[str, ...]
+    finess: str = ""
+    siret: str = ""
+    structure: str = ""
+    name: str = ""
+    postcode: str = ""
+    commune: str = ""
+    city: str = ""
+
+
 class FeedPerson(msgspec.Struct, frozen=True, kw_only=True):
-    """A professional of a register of people; `rpps` as published."""
+    """A professional of a register of people; `rpps` as published.
+
+    Attributes:
+        exercise: What the line says of one place of work; None when it says nothing.
+    """
 
     rpps: str
     family: str
     given: str
+    exercise: FeedExercise | None = None
+    line: int
+
+
+class FeedBody(msgspec.Struct, frozen=True, kw_only=True):
+    """An organisation of a feed; numbers as published, empty when they are not.
+
+    Attributes:
+        key: The publisher's own identifier.
+    """
+
+    key: str
+    name: str
+    finess: str = ""
+    siret: str = ""
+    line: int
+
+
+class FeedWorker(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of a feed with the publisher's own identifier; `rpps` as published."""
+
+    key: str
+    rpps: str
+    family: str
+    given: str
+    line: int
+
+
+class FeedRole(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person does where, by the publisher's identifiers.
+
+    Attributes:
+        body_key: The organisation; empty = the feed's own.
+        codes: What is done there, the most precise code first.
+    """
+
+    key: str
+    worker_key: str
+    body_key: str
+    place_key: str
+    codes: tuple[str, ...]
     line: int
 
 
@@ -132,6 +198,9 @@ class FeedContent(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         as_of: When the publisher says that it was made; None when it does not say.
         numbers: National numbers of those whom the rows name, to be checked.
+        workers: People with a number, whoever they are.
+        bodies: Organisations.
+        roles: Who works where.
         broken: Rows left out.
     """
 
@@ -140,6 +209,9 @@ class FeedContent(msgspec.Struct, frozen=True, kw_only=True):
     diaries: tuple[FeedDiary, ...] = ()
     periods: tuple[FeedPeriod, ...] = ()
     numbers: tuple[FeedNumber, ...] = ()
+    workers: tuple[FeedWorker, ...] = ()
+    bodies: tuple[FeedBody, ...] = ()
+    roles: tuple[FeedRole, ...] = ()
     broken: tuple[BrokenRow, ...] = ()
 
 

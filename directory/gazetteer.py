@@ -17,7 +17,10 @@ from directory import distance, wording
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+ZONES_FILE: Final = Path(__file__).parent / "data" / "france" / "zones.toml"
 COMMUNES_FILE: Final = Path(__file__).parent / "data" / "france" / "communes.csv"
+NEAR_M: Final = 30_000
+"""A place farther than this from every commune's centre lies in none."""
 _POSTCODE: Final = 5
 _DEPARTMENT: Final = re.compile(r"[0-9][0-9]|2[ABab]|97[0-9]")
 _DISTRICTS: Final = 9
@@ -55,6 +58,31 @@ def communes() -> tuple[Commune, ...]:
             )
             for insee, name, department, people, lon, lat, codes in rows
         )
+
+
+class _Zones(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    default: str
+    departments: dict[str, str]
+
+
+@cache
+def _zones() -> _Zones:
+    return msgspec.toml.decode(ZONES_FILE.read_bytes(), type=_Zones)
+
+
+def zone(department: str) -> str:
+    """Give the IANA zone whose clock a department follows."""
+    return _zones().departments.get(department, _zones().default)
+
+
+@cache
+def _by_code() -> dict[str, Commune]:
+    return {one.insee: one for one in communes()}
+
+
+def commune(insee: str) -> Commune | None:
+    """Give the commune of a national code, or None."""
+    return _by_code().get(insee)
 
 
 @cache
@@ -97,6 +125,23 @@ def nearest(lon: float, lat: float, within_m: float) -> Commune | None:
     if chord > distance.chord(within_m):
         return None
     return communes()[int(row)]
+
+
+def around(lon: float, lat: float, count: int, within_m: float) -> tuple[Commune, ...]:
+    """Give the communes whose centres are nearest, nearest first.
+
+    Args:
+        lon: Longitude, degrees.
+        lat: Latitude, degrees.
+        count: At most as many, at least one.
+        within_m: Great-circle metres.
+    """
+    limit = distance.chord(within_m)
+    every = communes()
+    ranks = range(1, min(count, len(every)) + 1)
+    found = _tree().query(distance.unit_vector(lon, lat), k=ranks)
+    chords, rows = np.atleast_1d(found[0]), np.atleast_1d(found[1])
+    return tuple(every[row] for row in rows[chords <= limit].tolist())
 
 
 def key(name: str) -> str:

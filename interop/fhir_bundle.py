@@ -16,11 +16,14 @@ import msgspec
 
 from directory.feed_rows import (
     BrokenRow,
+    FeedBody,
     FeedContent,
     FeedDiary,
     FeedNumber,
     FeedPeriod,
     FeedPlace,
+    FeedRole,
+    FeedWorker,
 )
 from directory.identifiers import System
 from directory.model import Modality, Visibility
@@ -112,6 +115,7 @@ class _Role(
 ):
     id: str
     practitioner: _Reference = _Reference()
+    organization: _Reference = _Reference()
     location: tuple[_Reference, ...] = ()
     specialty: tuple[_Concept, ...] = ()
     code: tuple[_Concept, ...] = ()
@@ -143,7 +147,7 @@ class _Organization(msgspec.Struct, frozen=True, tag_field="resourceType", tag="
 _Resource: TypeAlias = (
     _Location | _Schedule | _Slot | _Role | _Service | _Practitioner | _Organization
 )
-T = TypeVar("T", _Location, _Role, _Service, _Practitioner, _Schedule)
+T = TypeVar("T", _Location, _Role, _Service, _Practitioner, _Organization, _Schedule)
 
 
 class _Entry(msgspec.Struct, frozen=True, rename="camel"):
@@ -195,6 +199,9 @@ def read(path: Path) -> FeedContent:
         diaries=tuple(found.diaries.values()),
         periods=tuple(found.periods),
         numbers=tuple(found.numbers),
+        workers=tuple(found.workers.values()),
+        bodies=tuple(found.bodies.values()),
+        roles=tuple(found.roles.values()),
         broken=tuple(found.broken),
     )
 
@@ -208,6 +215,9 @@ class _Found:
         self.diaries: dict[str, FeedDiary] = {}
         self.periods: list[FeedPeriod] = []
         self.numbers: list[FeedNumber] = []
+        self.workers: dict[str, FeedWorker] = {}
+        self.bodies: dict[str, FeedBody] = {}
+        self.roles: dict[str, FeedRole] = {}
         self.broken: list[BrokenRow] = []
         self._by: dict[str, _Resource] = {}
         numbered = list(self._read(bundle.entry))
@@ -216,6 +226,9 @@ class _Found:
         for one in numbered:
             if isinstance(one.resource, _Slot):
                 self._slot(one.line, one.resource)
+        for one in numbered:
+            if isinstance(one.resource, _Role):
+                self._role(one.line, one.resource)
 
     def _read(self, entries: Sequence[_Entry]) -> Sequence[_Numbered]:
         found = []
@@ -250,6 +263,7 @@ class _Found:
             self._place(line, resource.id, resource)
         elif isinstance(resource, _Practitioner | _Organization):
             people = isinstance(resource, _Practitioner)
+            self._who(line, resource)
             for number in resource.identifier:
                 system = _system(number, people=people)
                 if system is not None:
@@ -259,6 +273,38 @@ class _Found:
                             line=line,
                         )
                     )  # fmt: skip
+
+    def _who(self, line: int, one: _Practitioner | _Organization) -> None:
+        """Keep a person with a number, or an organisation with a name."""
+        people = isinstance(one, _Practitioner)
+        numbers = {_system(number, people=people): number.value for number in one.identifier}
+        if isinstance(one, _Organization):
+            if one.name:
+                body = FeedBody(
+                    key=one.id, name=one.name, finess=numbers.get(System.FINESS, ""),
+                    siret=numbers.get(System.SIRET, ""), line=line,
+                )  # fmt: skip
+                self.bodies.setdefault(one.id, body)
+        elif System.RPPS in numbers and one.name:
+            worker = FeedWorker(
+                key=one.id, rpps=numbers[System.RPPS], family=one.name[0].family,
+                given=" ".join(one.name[0].given), line=line,
+            )  # fmt: skip
+            self.workers.setdefault(one.id, worker)
+
+    def _role(self, line: int, one: _Role) -> None:
+        """Keep who works where, when the bundle has the person and the place."""
+        person = self._named(one.practitioner.reference, _Practitioner)
+        body = self._named(one.organization.reference, _Organization)
+        place = self._place_of(line, [], one, None)
+        if person is None or place is None or person.id not in self.workers:
+            return
+        role = FeedRole(
+            key=one.id, worker_key=person.id, place_key=place,
+            body_key=body.id if body is not None and body.id in self.bodies else "",
+            codes=_codes([*one.specialty, *one.code]), line=line,
+        )  # fmt: skip
+        self.roles.setdefault(one.id, role)
 
     def _place(self, line: int, key: str, one: _Location) -> str:
         self.places.setdefault(
@@ -304,7 +350,8 @@ class _Found:
                 return None
             self.diaries[key] = FeedDiary(
                 key=key, place_key=place, modality=modality, name=self._name(actors, role, service),
-                codes=_all_codes(schedule, slot, role, service), file=self._file, line=line,
+                codes=_all_codes(schedule, slot, role, service),
+                role_key="" if role is None else role.id, file=self._file, line=line,
             )  # fmt: skip
         return key
 

@@ -7,11 +7,17 @@ Santé, free-access extraction PS_LibreAcces_Personne_activite (a header, `|` be
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from directory.feed_rows import BrokenRow, FeedOrganisation, FeedPerson, RegisterRow
+from directory.feed_rows import (
+    BrokenRow,
+    FeedExercise,
+    FeedOrganisation,
+    FeedPerson,
+    RegisterRow,
+)
 from interop import delimited
 from kernel import errors
 
@@ -25,6 +31,13 @@ _OTHERS: Final = frozenset({"geolocalisation", "finess", "section"})
 RPPS_COLUMNS: Final = (
     "Type d'identifiant PP", "Identifiant PP", "Nom d'exercice", "Prénom d'exercice",
 )  # fmt: skip
+EXERCISE_COLUMNS: Final = (
+    "Code savoir-faire", "Code profession", "Numéro FINESS site", "Numéro SIRET site",
+    "Identifiant technique de la structure", "Raison sociale site",
+    "Code postal (coord. structure)", "Code commune (coord. structure)",
+    "Libellé commune (coord. structure)",
+)  # fmt: skip
+"""Columns about one place of work; an extraction without all of them brings people only."""
 _RPPS: Final = "8"
 
 
@@ -88,6 +101,7 @@ def rpps(path: Path) -> Iterator[RegisterRow]:
                 "feed_columns_missing", "The first line is not that of PS_LibreAcces.", line=1
             )
         kind, number, family, given = (at[name.casefold()] for name in RPPS_COLUMNS)
+        work = delimited.columns(header, EXERCISE_COLUMNS)
         for cells in lines:
             reason = cells.reason
             # The extraction ends its lines with a separator, with or without one in the header.
@@ -102,5 +116,20 @@ def rpps(path: Path) -> Iterator[RegisterRow]:
                     rpps=cells.values[number],
                     family=cells.values[family],
                     given=cells.values[given],
+                    exercise=None if work is None else _exercise(cells.values, work),
                     line=cells.line,
                 )
+
+
+def _exercise(values: Sequence[str], at: Mapping[str, int]) -> FeedExercise | None:
+    """Give the place of work of a line; a line may end early, and may name none."""
+    skill, profession, finess, siret, structure, name, postcode, commune, city = (
+        values[at[column.casefold()]] if at[column.casefold()] < len(values) else ""
+        for column in EXERCISE_COLUMNS
+    )
+    if not (finess or siret or structure):
+        return None
+    return FeedExercise(
+        codes=tuple(filter(None, (skill, profession))), finess=finess, siret=siret,
+        structure=structure, name=name, postcode=postcode, commune=commune, city=city,
+    )  # fmt: skip

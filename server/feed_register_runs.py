@@ -42,7 +42,7 @@ async def run(database: Database, actor: Actor, feed: Feed, located: Located) ->
     """
     async with database.transaction(actor) as tx:
         now: datetime = await tx.fetchval(feed_intake.SELECT_NOW)
-        known = await feed_store.aliases(tx, feed.id, feed_registers.noun(feed))
+        known = await feed_registers.known(tx, feed)
         settled = feed.digest == located.digest
         if settled and await feed_store.open_run(tx, feed.id) is None:
             await feed_intake.unchanged(tx, actor, feed, None)
@@ -64,7 +64,12 @@ async def run(database: Database, actor: Actor, feed: Feed, located: Located) ->
     written = await _write(database, actor, (feed, started), located.path)
     unsure = "rows.unreadable" in found.tallies
     async with database.transaction(actor) as tx:
-        named = None if unsure else {feed_registers.noun(feed): keys}
+        named = None
+        if not unsure:
+            named = {
+                noun: {key for key in keys if feed_registers.noun(key, feed) == noun}
+                for noun in feed_registers.nouns(feed)
+            }
         await feed_intake.finish(tx, actor, feed, started, named)
     return Outcome(state="done", run=started, written=written)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from directory import feed_doctor, feed_intake, feed_offers, homonyms, places
+from directory import feed_doctor, feed_intake, feed_offers, feed_people, gazetteer, homonyms
 from directory.feed_doctor import Circumstances, Examination
 from directory.feed_intake import Reading, Taken
 from directory.feed_offers import Gazetteer, Offers
@@ -49,7 +49,7 @@ def examine(
 ) -> tuple[Examination, Offers]:
     """Examine what was read and say what of it can be taken in."""
     found = feed_doctor.examine(content, circumstances(feed, digest, now))
-    return found, feed_offers.prepare(found, feed, Gazetteer(places.communes()))
+    return found, feed_offers.prepare(found, feed, Gazetteer(gazetteer.communes()))
 
 
 def circumstances(feed: Feed, content: bytes, now: datetime) -> Circumstances:
@@ -124,9 +124,14 @@ async def _take(
                 taken,
                 await feed_intake.take(tx, actor, feed, started, numbered, unsure=unsure),
             )
+    async with database.transaction(actor) as tx:
+        people = await feed_people.take(tx, actor, feed, found.content, offers)
     named: dict[Noun, frozenset[str]] = {
         "location": frozenset(one.key for one in found.content.places),
         "schedule": frozenset(one.key for one in found.content.diaries),
+        "practitioner": frozenset(one.key for one in found.content.workers),
+        "organisation": frozenset(one.key for one in found.content.bodies),
+        "role": frozenset(one.key for one in found.content.roles),
     }
     withdrawn = 0
     while not unsure:
@@ -137,7 +142,10 @@ async def _take(
             break
     async with database.transaction(actor) as tx:
         await feed_intake.finish(tx, actor, feed, started, None if unsure else named)
-    return Outcome(state="done", run=started, taken=taken, withdrawn=withdrawn, examination=found)
+    return Outcome(
+        state="done", run=started, taken=taken, people=people, withdrawn=withdrawn,
+        examination=found,
+    )  # fmt: skip
 
 
 def added(one: Taken, other: Taken) -> Taken:

@@ -12,6 +12,7 @@ import msgspec
 
 from directory.feed_doctor import Examination
 from directory.feed_intake import Taken
+from directory.feed_people import People
 from directory.feed_store import Feed, Run
 from interop import feed_fetching
 from kernel import errors
@@ -25,6 +26,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         run: The run; None when nothing was to be done.
         taken: All batches together.
+        people: Practitioners, organisations and roles that a feed of diaries names.
         withdrawn: Diaries that the feed no longer names.
         written: Rows of a register that were new or said something else.
         examination: What the doctor says; None for registers, and when nothing was read.
@@ -33,6 +35,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     run: Run | None = None
     taken: Taken = msgspec.field(default_factory=Taken)
+    people: People = msgspec.field(default_factory=People)
     withdrawn: int = 0
     written: int = 0
     examination: Examination | None = None

@@ -1,5 +1,6 @@
 """National registers taken in: FINESS and RPPS in their public layouts, rows of our own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,16 @@ RPPS_HEADER = (
     "Code profession|Libellé profession|"
 )
 
+# The header of an extraction of 2026, as far as what somebody does where.
+WORK_HEADER = (
+    RPPS_HEADER + "Code catégorie professionnelle|Libellé catégorie professionnelle|"
+    "Code type savoir-faire|Libellé type savoir-faire|Code savoir-faire|Libellé savoir-faire|"
+    "Code mode exercice|Libellé mode exercice|Numéro SIRET site|Numéro SIREN site|"
+    "Numéro FINESS site|Numéro FINESS établissement juridique|"
+    "Identifiant technique de la structure|Raison sociale site|Code postal (coord. structure)|"
+    "Code commune (coord. structure)|Libellé commune (coord. structure)|"
+)
+
 
 def site(number: int, name: str = "CH D'ESSAI", category: str = "355", siret: str = "") -> str:
     finess = identifiers.make(System.FINESS, f"8099{number:04}")
@@ -42,16 +53,25 @@ def person(number: int, family: str = "ESSAI", kind: str = "8") -> str:
     return f"{kind}|{rpps}|8{rpps}|DR|Docteur|M|Monsieur|{family}|Aline|10|Médecin|"
 
 
+def working(number: int, place: str, **said: str) -> str:
+    """Give a line of somebody who works somewhere: `place` is "postcode|commune|name"."""
+    cells = ["C", "Civil", "S", "", said.get("skill", "SM54"), "", "L", "Libéral"]
+    cells += [said.get("siret", ""), "", said.get("finess", ""), "", said.get("structure", "")]
+    return person(number) + "|".join([*cells, "CABINET D'ESSAI", place, ""])
+
+
 def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
     path.write_bytes("\n".join(lines).encode(encoding))
     return path
 
 
-async def register(system: Database, world: Any, kind: Any, path: Path) -> Feed:
+async def register(
+    system: Database, world: Any, kind: Any, path: Path, codes: Mapping[str, str] | None = None
+) -> Feed:
     feed = Feed(
         id=uuid7(), kind=kind, address=str(path), publisher=kind, zone="Europe/Paris",
         country="FR", territory_id=world.territory_id, organisation_id=None,
-        codes=CODES if kind == "finess" else {},
+        codes=codes or (CODES if kind == "finess" else {}),
     )  # fmt: skip
     async with system.transaction(actors.system()) as tx:
         await feed_intake.register(tx, actors.system(), feed)
@@ -214,3 +234,49 @@ async def test_a_category_means_a_kind_of_ours(
         async with system_database.transaction(actors.system()) as tx:
             await feed_intake.register(tx, actors.system(), strange)
     assert refused.value.code == "organisation_kind_unknown"
+
+
+async def test_people_bring_their_roles_organisations_and_places_over_the_whole_country(
+    admin: Any, system_database: Database, world: Any, tmp_path: Path
+) -> None:
+    finess = site(1).split(";")[1]
+    siret = identifiers.make(System.SIRET, "8099000010001")
+    await admin.execute(
+        "update directory.organisation set finess = $2 where id = $1", world.organisation_id, finess
+    )
+    lines = [
+        working(1, "80000|80021|AMIENS", finess=finess),
+        working(1, "97400|97411|SAINT DENIS", siret=siret),
+        working(2, "25300||PONTARLIER", structure="C49940088500020"),
+        working(3, "80000|80021|AMIENS", finess=finess, skill="SM99"),
+        working(4, "00000|99999|NOWHERE", structure="C1"),
+        person(5) + "|" * 16,
+    ]
+    path = write(tmp_path / "p.txt", WORK_HEADER, *lines)
+    feed = await register(system_database, world, "rpps", path, {"SM54": "general_practice"})
+    done = await again(system_database, feed)
+    assert (done.state, done.written) == ("done", 8)
+    rows = await admin.fetch(
+        "select o.id, o.kind, l.commune, l.department, l.zone, r.service, a.key"
+        " from directory.role r join directory.organisation o on o.id = r.organisation_id"
+        " join directory.location l on l.id = r.location_id"
+        " join directory.feed_alias a on a.id = r.id and a.noun = 'role'"
+        " order by l.commune"
+    )
+    assert [(row["commune"], row["department"], row["zone"]) for row in rows] == [
+        ("25462", "25", "Europe/Paris"),
+        ("80021", "80", "Europe/Paris"),
+        ("97411", "974", "Indian/Reunion"),
+    ]
+    assert {row["service"] for row in rows} == {"general_practice"}
+    assert rows[1]["id"] == world.organisation_id
+    async with system_database.transaction(actors.system()) as tx:
+        told = (await feed_letter.letter(tx, actors.system(), feed.id)).tallies
+    assert told["exercises.taken"] == 3
+    assert (told["exercises.service_unmapped"], told["exercises.place_unknown"]) == (1, 1)
+    assert (await again(system_database, feed)).state == "unchanged"
+    write(path, WORK_HEADER, *lines[1:], person(6) + "|" * 16)
+    assert (await again(system_database, feed)).written == 1
+    assert await admin.fetchval("select count(*) from directory.role") == 3
+    gone = await admin.fetch("select noun, key from directory.feed_alias where gone_at is not null")
+    assert [(row["noun"], row["key"].split("/")[1]) for row in gone] == [("role", "finess")]
