@@ -100,6 +100,11 @@ def outcome(feed: Feed, done: Outcome) -> None:
             f", {taken.places} places and {taken.diaries} diaries written, {taken.published} "
             f"diaries published, {done.withdrawn} withdrawn, {taken.displaced} seats displaced"
         )
+        if done.people.practitioners or done.people.organisations:
+            said += (
+                f"; {done.people.practitioners} practitioners in {done.people.roles} roles and "
+                f"{done.people.organisations} organisations known"
+            )
     sys.stdout.write(f"{said}\n")
 
 

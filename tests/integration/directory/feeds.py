@@ -47,7 +47,7 @@ async def state(admin: Any) -> tuple[int, ...]:
         "select (select count(*) from directory.slot where withdrawn_at is null) as slots,"
         " (select count(*) from directory.slot) as ever,"
         " (select count(*) from directory.publication) as publications,"
-        " (select count(*) from events.outbox) as events,"
+        " (select count(*) from events.outbox where kind <> 'places.changed') as events,"
         " (select count(*) from directory.feed_run) as runs,"
         " (select count(*) from directory.feed_fault) as faults,"
         " (select count(*) from directory.feed_alias) as aliases,"
