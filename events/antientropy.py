@@ -6,7 +6,8 @@ Only ids are read; the server checks each record's own hash while reading it, so
 missing.
 """
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeAlias
 
 from nats.js.api import StreamInfo
@@ -18,6 +19,9 @@ PAGE: Final = 1000
 """Messages compared at each look."""
 PAGE_AT_FIRST: Final = 10_000
 """The same on the first walk over a server that has just come back: its disk may have suffered."""
+
+ASKED_AGAIN: Final = 20
+"""Messages of a page that are asked for one by one when the page came short."""
 
 Recorded: TypeAlias = Callable[[int, int], Awaitable[dict[int, str]]]
 """Gives the recorded ids from one sequence to another, both included."""
@@ -76,5 +80,14 @@ class Patrol:
         self.thorough = self.thorough and self._until is not None
         held = await self._bus.ids(self._name, since, until - since + 1)
         if self._recorded is not None:
-            return held == await self._recorded(since, until)
-        return len(held) == until - since + 1
+            recorded = await self._recorded(since, until)
+            if any(recorded.get(place) != one for place, one in held.items()):
+                return False
+        return await self._there(place for place in range(since, until + 1) if place not in held)
+
+    async def _there(self, unread: Iterable[int]) -> bool:
+        """Ask for what a page did not show, one by one: a busy server is not a damaged one."""
+        for place in itertools.islice(unread, ASKED_AGAIN):
+            if not await self._bus.has(self._name, place):
+                return False
+        return True

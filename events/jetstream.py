@@ -19,7 +19,7 @@ from nats.js.api import (
     RawStreamMsg,
     StreamInfo,
 )
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from events import publishing, streams
 from events.publishing import (
@@ -287,6 +287,25 @@ class Bus:
             return None
         except _TROUBLE as error:
             raise BusAway(str(type(error).__name__)) from error
+
+    async def has(self, name: str, sequence: int) -> bool:
+        """Say whether a stream can give a message.
+
+        Args:
+            name: The stream.
+            sequence: Where.
+
+        Raises:
+            BusAway: NATS did not answer.
+        """
+        context = await self.context()
+        try:
+            await context.get_msg(name, seq=sequence)
+        except (ServiceUnavailableError, NatsError, OSError, TimeoutError) as error:
+            if isinstance(error, APIError) and not isinstance(error, ServiceUnavailableError):
+                return False
+            raise BusAway(str(type(error).__name__)) from error
+        return True
 
     async def ids(self, name: str, first: int, count: int) -> dict[int, str]:
         """Read the ids of stored messages, without their bodies.
