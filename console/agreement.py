@@ -1,6 +1,6 @@
 """What a clinic agrees to, on its page: consent of a diary, being away, how far it is trusted."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from console import forms, week
 from console.reader import Reader
 from directory import absences, agreements, service, standings
-from directory.absences import Absent
+from directory.absences import Absence, Absent
 from directory.consent import LARGEST_QUOTA, LONGEST_HOLD_BACK_S, Consent
 from directory.standings import Objection, Trusted
 from directory.store import DiaryView
@@ -46,6 +46,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
         diary: The diary whose consent it is.
         trusted: The figure of its organisation.
         percent: That figure of a hundred, rounded.
+        away: Absences of the diary that are not over.
         objections: Codes that may be given against it.
     """
 
@@ -53,17 +54,18 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     typed: Typed
     trusted: Trusted
     percent: int
+    away: Sequence[Absence] = ()
     objections: tuple[str, ...] = tuple(one.value for one in Objection)
 
 
 def typed(diary: DiaryView) -> Typed:
     """Write the consent of a diary as its form shows it."""
-    hours = "" if diary.release_before_s is None else f"{diary.release_before_s / _HOUR_S:g}"
+    before = "" if diary.release_before_s is None else f"{diary.release_before_s / _HOUR_S:g}"
     at = diary.release_min
     return Typed(
         paused=diary.paused,
         quota="" if diary.quota_per_day is None else str(diary.quota_per_day),
-        hours=hours,
+        hours=before,
         clock="" if at is None else f"{at // 60:02d}:{at % 60:02d}",
     )
 
@@ -81,7 +83,7 @@ def understand(given: Typed) -> tuple[Consent | None, Mapping[str, str]]:
     quota = week.whole_number(given.quota, 0, LARGEST_QUOTA)
     if given.quota and quota is None:
         wrong["quota"] = "quota_unreadable"
-    before_s = _hours(given.hours)
+    before_s = hours(given.hours, LONGEST_HOLD_BACK_S)
     if given.hours and before_s is None:
         wrong["hours"] = "hours_unreadable"
     at_min = week.clock_minutes(given.clock)
@@ -95,13 +97,18 @@ def understand(given: Typed) -> tuple[Consent | None, Mapping[str, str]]:
     return agreed, {}
 
 
-def _hours(text: str) -> int | None:
-    """Read hours such as `24`, `1,5` or `0.5` as whole seconds."""
+def hours(text: str, longest_s: int) -> int | None:
+    """Read hours such as `24`, `1,5` or `0.5` as whole seconds; None when it is none.
+
+    Args:
+        text: As typed.
+        longest_s: More seconds than this can't be read.
+    """
     whole, _, part = text.replace(",", ".").partition(".")
     if not (whole + part).isascii() or not whole.isdecimal() or not (part or "0").isdecimal():
         return None
     seconds = round(float(f"{whole[:6]}.{part[:4] or '0'}") * _HOUR_S)
-    return seconds if seconds <= LONGEST_HOLD_BACK_S else None
+    return seconds if seconds <= longest_s else None
 
 
 async def show(who: Reader, schedule_id: UUID, given: Typed | None = None) -> Agreement | None:
@@ -125,6 +132,7 @@ async def show(who: Reader, schedule_id: UUID, given: Typed | None = None) -> Ag
             typed=given or typed(diary),
             trusted=trusted,
             percent=round(100 * trusted.acceptance),
+            away=await absences.standing(tx, actor, schedule_id),
         )
 
     return await who.edge.run(read)
@@ -194,6 +202,19 @@ async def leave(request: Request[Any, Any, Any], who: NamedDependency[Reader]) -
     return await _answer(who, schedule_id, act)
 
 
+@post("/cabinet/absence/fin", include_in_schema=False, status_code=200)
+async def come_back(request: Request[Any, Any, Any], who: NamedDependency[Reader]) -> Response[str]:
+    """End an absence: what was published for its days since is shown again."""
+    sent = await forms.read(request)
+    absence_id = sent.id("absence")
+
+    async def act(tx: Tx) -> str:
+        await absences.end(tx, who.edge.actor, absence_id)
+        return who.words.t("absence.ended")
+
+    return await _answer(who, sent.id("schedule"), act)
+
+
 @post("/cabinet/contester", include_in_schema=False, status_code=200)
 async def contest(request: Request[Any, Any, Any], who: NamedDependency[Reader]) -> Response[str]:
     """Object to the figure of one's own organisation."""
@@ -218,4 +239,4 @@ def _day(text: str) -> date | None:
         return None
 
 
-ROUTES: Final = [agree, leave, contest]
+ROUTES: Final = [agree, leave, come_back, contest]

@@ -11,16 +11,16 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from console import agreement, forms, incoming, relais, views, week
+from console import agreement, capacities, forms, incoming, relais, views, week
 from console.catalogue import ZONE, Words
 from console.reader import Reader
-from directory import service
+from directory import consent, service, standings
 from directory.model import CareService, Ownership, Schedule
 from directory.service import Publish
 from directory.snapshot import Snapshot
 from directory.store import Published, SlotView
 from kernel import errors
-from kernel.actor import Actor
+from kernel.actor import Actor, may
 from kernel.database import Tx
 from kernel.edge import Edge
 
@@ -94,8 +94,10 @@ async def show_week(
         return None
     today = datetime.now(UTC).astimezone(desk.zone).date()
     monday = week.monday_of(week.read_day(day, today))
-    shown = await edge.run(lambda tx: _slots(tx, edge.actor, desk, monday))
-    days, hours = week.grid(shown, monday, today, desk.zone, words)
+    shown, percent = await edge.run(lambda tx: _read(tx, edge.actor, desk, monday))
+    now = datetime.now(UTC)
+    hidden = week.hidden(shown, desk.schedule, now)
+    days, hours = week.grid(shown, monday, today, desk.zone, words, hidden=hidden)
     return views.Week(
         schedule_id=desk.schedule.id,
         schedules=tuple(
@@ -112,7 +114,21 @@ async def show_week(
         sequence=desk.schedule.sequence,
         as_of=desk.schedule.as_of,
         mirrored=desk.schedule.ownership is Ownership.MIRRORED,
+        freshness=consent.freshness(desk.schedule, now).value,
+        percent=percent,
+        hidden=len(hidden),
     )
+
+
+async def _read(
+    tx: Tx, actor: Actor, desk: Desk, monday: date
+) -> tuple[Sequence[SlotView], int | None]:
+    """Read the slots of a week, and its organisation's figure where it may be seen."""
+    shown = await _slots(tx, actor, desk, monday)
+    if not may(actor, "trust.read"):
+        return shown, None
+    trusted = await standings.of_organisation(tx, actor, desk.service.organisation_id)
+    return shown, round(100 * trusted.acceptance)
 
 
 @get("/cabinet", include_in_schema=False)
@@ -137,6 +153,7 @@ async def page(
         wrong={},
         done="",
         incoming=await incoming.today(who.edge, who.words),
+        beds=await capacities.show(who, snapshot),
     )
 
 
@@ -231,4 +248,4 @@ async def _publish(edge: Edge, desk: Desk, plan: week.Plan, day: str) -> Publish
     return await edge.run(act)
 
 
-ROUTES: Final = [page, week_part, patients, answer, publish, *agreement.ROUTES]
+ROUTES: Final = [page, week_part, patients, answer, publish, *agreement.ROUTES, *capacities.ROUTES]

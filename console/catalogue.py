@@ -5,7 +5,7 @@ up and formats values. It knows no page and no room.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -94,6 +94,10 @@ class Words(msgspec.Struct, frozen=True, kw_only=True):
         weekday = self.t(f"weekday.{local.weekday()}")
         month = self.t(f"month.{local.month}")
         return self.t("format.day", weekday=weekday, day=local.day, month=month)
+
+    def date(self, day: date) -> str:
+        """Write a calendar day: `3 mars`."""
+        return self.t("format.date", day=day.day, month=self.t(f"month.{day.month}"))
 
     def when(self, moment: datetime, now: datetime, zone: str | None = None) -> str:
         """Write a moment as people say it: `aujourd'hui 17 h 20`, `demain`, else the day."""

@@ -7,7 +7,19 @@ from litestar import Router
 from litestar.di import Provide
 from litestar.static_files import create_static_files_router
 
-from console import cabinet, desk, login, orientation, reader, refusals, relais, stream, watching
+from console import (
+    cabinet,
+    desk,
+    login,
+    orientation,
+    place,
+    reader,
+    refusals,
+    relais,
+    sources,
+    stream,
+    watching,
+)
 from kernel.errors import RegulError
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -26,6 +38,8 @@ ROUTES: Final[list[Any]] = [
             *desk.ROUTES,
             *watching.ROUTES,
             *orientation.ROUTES,
+            *place.ROUTES,
+            *sources.ROUTES,
         ],
         dependencies={
             "who": Provide(reader.provide),

@@ -98,6 +98,10 @@ def _place(place: answers.PlaceAnswer, rank: int, words: Words) -> views.Offer:
         zone=place.zone,
         reasons=tuple(told(one, words) for one in place.reasons if one.code != "starts"),
         agreement=place.agreement,
+        as_of=place.as_of,
+        marked=place.marked,
+        percent=None if place.acceptance is None else round(100 * place.acceptance),
+        asked=place.asked,
     )
 
 

@@ -24,10 +24,11 @@ TABS: Final[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
         Role.OPERATOR: ("poste", "relais"),
         Role.OSNP: ("poste", "relais"),
         Role.PHYSICIAN: ("regulation", "poste", "relais"),
-        Role.SUPERVISOR: ("relais", "poste"),
+        Role.SUPERVISOR: ("relais", "poste", "sources"),
         Role.IOA: ("relais",),
         Role.CLINIC: ("cabinet", "relais"),
         Role.DELEGATE: ("cabinet", "relais"),
+        Role.ADMINISTRATOR: ("sources",),
         Role.PARTNER: ("relais",),
     }
 )

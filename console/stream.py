@@ -52,6 +52,8 @@ def _names(event: StoredEvent) -> Iterator[str]:
         yield "case-changed"
     if event.aggregate == "handoff":
         yield "handoffs-changed"
+    if event.aggregate == "care_service":
+        yield "capacity-changed"
     if event.aggregate in WEEK:
         yield "week-changed"
     if isinstance(event.event, AssessmentRecorded) and event.event.acuity_assured == "U0":

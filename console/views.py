@@ -184,6 +184,10 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     zone: str | None = None
     reasons: tuple[str, ...] = ()
     agreement: bool = False
+    as_of: datetime | None = None
+    marked: bool = False
+    percent: int | None = None
+    asked: int = 0
     owner: str = ""
 
 
@@ -342,7 +346,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WeekSlot(msgspec.Struct, frozen=True, kw_only=True):
-    """One published slot of the week grid."""
+    """One published slot of the week grid; `hidden` is why the centre is not shown it now."""
 
     start: datetime
     end: datetime
@@ -350,6 +354,7 @@ class WeekSlot(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int
     taken: int = 0
     gone: bool = False
+    hidden: str = ""
 
 
 class WeekDay(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,7 +384,13 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Week(msgspec.Struct, frozen=True, kw_only=True):
-    """The clinic's week."""
+    """The clinic's week, with what the centre sees of it.
+
+    Attributes:
+        freshness: How far the diary is believed by its age.
+        percent: Its organisation's figure of trust of a hundred; None for who may not see it.
+        hidden: Slots that the centre is not shown now.
+    """
 
     schedule_id: UUID
     schedules: tuple[Choice, ...]
@@ -393,6 +404,9 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     sequence: int
     as_of: datetime | None
     mirrored: bool = False
+    freshness: str = "fresh"
+    percent: int | None = None
+    hidden: int = 0
 
 
 class CallForm(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,15 +1,19 @@
 """A clinic's week: the grid that is shown, and the slots that a short form stands for; pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from console import views
 from console.catalogue import Words
-from directory.model import Interval, SlotKind, wall_clock_utc
+from directory import consent
+from directory.consent import Audience
+from directory.model import Interval, Schedule, SlotKind, wall_clock_utc
 from directory.publication import PublishedSlot
 from directory.store import SlotView
 
@@ -175,7 +179,13 @@ def _published(slot: SlotView) -> PublishedSlot:
 
 
 def grid(
-    slots: Iterable[SlotView], monday: date, today: date, zone: ZoneInfo, words: Words
+    slots: Iterable[SlotView],
+    monday: date,
+    today: date,
+    zone: ZoneInfo,
+    words: Words,
+    *,
+    hidden: Mapping[UUID, str] = MappingProxyType({}),
 ) -> tuple[tuple[views.WeekDay, ...], tuple[int, ...]]:
     """Lay slots out by local day and hour.
 
@@ -185,6 +195,7 @@ def grid(
         today: Local day, marked.
         zone: Clock of the place.
         words: For the names of the days.
+        hidden: Why the centre is not shown a slot, by slot.
 
     Returns:
         Seven days of 24 hours, and the hours worth showing.
@@ -193,7 +204,7 @@ def grid(
     for slot in slots:
         local = slot.starts_at.astimezone(zone)
         at = ((local.date() - monday).days, local.hour)
-        cells.setdefault(at, []).append(_cell(slot))
+        cells.setdefault(at, []).append(_cell(slot, hidden.get(slot.id, "")))
     used = {hour for _, hour in cells} | {_FIRST_HOUR, _LAST_HOUR}
     days = tuple(
         views.WeekDay(
@@ -207,14 +218,34 @@ def grid(
     return days, tuple(range(min(used), max(used) + 1))
 
 
-def _cell(slot: SlotView) -> views.WeekSlot:
+def _cell(slot: SlotView, hidden: str) -> views.WeekSlot:
     return views.WeekSlot(
         start=slot.starts_at,
         end=slot.ends_at,
         kind=slot.kind.value,
         capacity=slot.capacity,
         taken=slot.taken,
+        hidden=hidden,
     )
+
+
+def hidden(slots: Iterable[SlotView], schedule: Schedule, now: datetime) -> Mapping[UUID, str]:
+    """Give why the centre is not shown slots to come, by slot; what has begun is left out.
+
+    Args:
+        slots: Of the schedule.
+        schedule: Its consent, absences and age.
+        now: The moment of the read.
+    """
+    found = {
+        one.id: consent.refusal(schedule, one.visibility, one.starts_at, Audience.CENTRE, now)
+        for one in slots
+    }
+    return {
+        key: why.value
+        for key, why in found.items()
+        if why is not None and why is not consent.Refusal.OVER
+    }
 
 
 def _slot(

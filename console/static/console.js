@@ -124,7 +124,7 @@ function live() {
     }
   });
   source.addEventListener("urgent", () => { hear(); fetchAlert(); });
-  for (const name of ["handoffs-changed", "week-changed"]) {
+  for (const name of ["handoffs-changed", "week-changed", "capacity-changed"]) {
     source.addEventListener(name, () => {
       hear();
       all(`[data-live~="${name}"]`).forEach((region) => refresh(region));

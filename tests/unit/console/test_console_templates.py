@@ -86,6 +86,7 @@ def pages(words: Words) -> dict[str, str]:
             head=a_head("cabinet", role="clinic", tabs=("cabinet", "relais")),
             incoming=an_incoming(),
             agreement=an_agreement(),
+            beds=None,
             wrong={"quota": "quota_unreadable"},
             done="",
             **week,
