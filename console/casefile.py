@@ -50,6 +50,7 @@ async def read(tx: Tx, edge: Edge, case_id: UUID, words: Words, library: Library
     staff = {file.case.responsible_actor_id, file.case.taken_by, file.case.opened_by}
     staff |= {one.decided_by for one in file.dispositions} | {one.received_by for one in file.calls}
     staff |= {one.confirmed_by for one in file.confirmations}
+    staff |= {one.confirmed_by or one.reported_by for one in file.deaths}
     labels = await identity.labels(tx, [one for one in staff if one is not None])
     return Shown(
         file=file,
@@ -126,6 +127,30 @@ def recall(file: CaseView, actor: Actor) -> views.Recall | None:
     )
 
 
+def death(file: CaseView, actor: Actor, labels: Mapping[UUID, str]) -> views.Death | None:
+    """Show a reported death, or that one may be reported; None where neither is so.
+
+    Args:
+        file: As read.
+        actor: Who reads; a physician confirms, and takes back.
+        labels: Names of the staff.
+    """
+    stands = next((one for one in file.deaths if one.reversed_at is None), None)
+    if stands is None:
+        may_report = file.case.state != "closed" and may(actor, "death.report")
+        return views.Death() if may_report else None
+    physician = may(actor, "death.confirm")
+    return views.Death(
+        id=stands.id,
+        at=stands.confirmed_at or stands.reported_at,
+        by=labels.get(stands.confirmed_by or stands.reported_by, ""),
+        source=stands.source,
+        confirmed=stands.confirmed_at is not None,
+        confirmable=physician and stands.confirmed_at is None and file.case.state != "closed",
+        reversible=physician,
+    )
+
+
 def _is_live_recall(callback: Callback) -> bool:
     return callback.reason == "recall" and callback.state == "due"
 
@@ -173,6 +198,7 @@ def show(file: CaseView, actor: Actor, labels: Mapping[UUID, str], words: Words)
         calls=case.calls_96h,
         previous=case.previous_case_id,
         recall=recall(file, actor),
+        death=death(file, actor, labels),
         reflex=open_ and _dispatchable(file, actor),
     )
 

@@ -9,6 +9,7 @@ from litestar.static_files import create_static_files_router
 
 from console import (
     cabinet,
+    deaths,
     desk,
     login,
     orientation,
@@ -36,6 +37,7 @@ ROUTES: Final[list[Any]] = [
             *relais.ROUTES,
             *cabinet.ROUTES,
             *desk.ROUTES,
+            *deaths.ROUTES,
             *watching.ROUTES,
             *orientation.ROUTES,
             *place.ROUTES,

@@ -126,6 +126,18 @@ class Disposition(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Death(msgspec.Struct, frozen=True, kw_only=True):
+    """A reported death on the dossier; `id` is None while none is reported and one may be."""
+
+    id: UUID | None = None
+    at: datetime | None = None
+    by: str = ""
+    source: str = ""
+    confirmed: bool = False
+    confirmable: bool = False
+    reversible: bool = False
+
+
 class Recall(msgspec.Struct, frozen=True, kw_only=True):
     """The call that a waiting patient is owed; `callback_id` where this reader may answer it."""
 
@@ -170,6 +182,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 1
     previous: UUID | None = None
     recall: Recall | None = None
+    death: Death | None = None
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):

@@ -289,9 +289,9 @@ async def of_subject(tx: Tx, subject_id: UUID) -> Handoff | None:
     return await store.find_of_subject(tx, subject_id)
 
 
-async def several(tx: Tx, handoff_ids: Sequence[UUID]) -> Sequence[Handoff]:
-    """Read handoffs by id, for a reaction: those that the actor may see, oldest first."""
-    return await store.several(tx, handoff_ids)
+async def running(tx: Tx, case_id: UUID) -> Sequence[Handoff]:
+    """List the handoffs of a case that have not ended, oldest first."""
+    return await store.running(tx, case_id)
 
 
 async def takes_part(tx: Tx, case_id: UUID, organisation_id: UUID) -> bool:

@@ -121,6 +121,21 @@ async def board(tx: Tx, answered_for_s: int, limit: int) -> Sequence[Shelf]:
     ]
 
 
+async def running(tx: Tx, case_id: UUID) -> Sequence[Handoff]:
+    """Read the handoffs of a case that have not ended.
+
+    Args:
+        tx: The transaction.
+        case_id: The patient's case.
+
+    Returns:
+        Oldest first.
+    """
+    ends = sorted(one.value for one in model.END_STATES)
+    rows = await tx.fetch(SELECT_RUNNING, case_id, ends)
+    return await several(tx, [row["id"] for row in rows])
+
+
 async def takes_part(tx: Tx, case_id: UUID, organisation_id: UUID) -> bool:
     """Tell whether an organisation has a handoff of a case that it neither refused nor lost.
 
@@ -246,6 +261,9 @@ select id, territory_id, case_id, subject_kind, subject_id, from_organisation_id
     escalated_to_actor_id, escalated_at, disposition_id, deliver_by, overdue_reason, level,
     next_step_at, taken_by, taken_at, arrived_at, ended_at
 from events.handoff where subject_id = $1 order by id desc limit 1
+"""
+SELECT_RUNNING: Final = """
+select id from events.handoff where case_id = $1 and state <> all ($2::text[])
 """
 SELECT_TAKES_PART: Final = """
 select exists (select from events.handoff

@@ -4,7 +4,7 @@ A refused or withdrawn place is never a dead end: the need goes on the waiting l
 one who had placed it, with a deadline; a patient who did not come is called back. Consumed:
 `handoff.requested|accepted|refused|overdue|escalated|taken|arrived|cancelled`,
 `appointment.cancelled`, `appointment.fulfilled`, `appointment.missed`, `slot.displaced`,
-`case.closed`. What a receiver did is learned from (`directory.standings`); that a patient did not
+`case.closed`, `death.confirmed`. What a receiver did is learned from (`directory.standings`); that a patient did not
 come (`appointment.missed`) is not.
 """
 
@@ -159,6 +159,7 @@ REACTIONS: Final[Mapping[str, Reaction]] = MappingProxyType(
         "appointment.missed": _missed,
         "slot.displaced": _displaced,
         "case.closed": _closed,
+        "death.confirmed": relays.died,
     }
 )
 """Event kind -> what is done."""

@@ -79,12 +79,29 @@ async def left(tx: Tx, stored: StoredEvent) -> None:
     """End the part of a receiver who refused or was called off, when nothing else of it runs."""
     if stored.case_id is None:
         return
-    for handed in await handoffs.several(tx, [stored.aggregate_id]):
-        organisation_id = handed.to_organisation_id
-        if not await participants.lock(tx, stored.case_id, organisation_id):
+    organisation_id = (await handoffs.visible(tx, stored.aggregate_id)).to_organisation_id
+    if not await participants.lock(tx, stored.case_id, organisation_id):
+        return
+    if not await handoffs.takes_part(tx, stored.case_id, organisation_id):
+        await participants.leave(tx, stored.case_id, organisation_id)
+
+
+async def died(tx: Tx, stored: StoredEvent) -> None:
+    """Call off what is still to come, once a physician has confirmed the death.
+
+    A receiver who has accepted a referral has the patient, and ends it.
+    """
+    if not isinstance(stored.event, catalogue.DeathConfirmed) or stored.case_id is None:
+        return
+    system = actors.system(stored.territory_id)
+    for handed in await handoffs.running(tx, stored.case_id):
+        if handed.subject_kind == "appointment" and handed.state != "arrived":
+            await appointments.call_off(tx, system, handed.subject_id, "deceased")
             continue
-        if not await handoffs.takes_part(tx, stored.case_id, organisation_id):
-            await participants.leave(tx, stored.case_id, organisation_id)
+        if handed.state not in UNANSWERED:
+            continue
+        await referrals.change(tx, system, handed.subject_id, ReferralVerb.CANCEL)
+        await handoffs.cancel(tx, system, handed.id, "deceased")
 
 
 def constraint(reason: str | None) -> str:

@@ -14,6 +14,7 @@ from triage import (
     cases,
     confirmations,
     contacts,
+    death_api,
     dispositions,
     dossier,
     qualification,
@@ -302,6 +303,7 @@ ROUTES: Final[list[Any]] = [
     take_case,
     decide,
     close_case,
+    *death_api.ROUTES,
     *contacts.ROUTES,
     *reference.ROUTES,
 ]

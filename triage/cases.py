@@ -241,9 +241,12 @@ async def close(tx: Tx, actor: Actor, case_id: UUID, command: CloseCase) -> Case
     Raises:
         Missing: `case_missing`.
         Forbidden: `physician_only`.
-        Conflict: `case_without_disposition`, `case_closed`.
+        Conflict: `case_without_disposition`, `case_closed`, `death_not_confirmed` (`deaths`).
     """
     require(actor, "case.close")
+    if command.outcome == "deceased":
+        code = "death_not_confirmed"
+        raise errors.Conflict(code, "Only a physician's confirmation of a death closes a case so.")
     case = await locked(tx, actor, case_id)
     by_physician = await tx.fetchval(SELECT_BY_PHYSICIAN, case_id)
     refusal = entitlement.closing_refusal(actor.role, case, by_physician=by_physician)

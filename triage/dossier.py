@@ -15,6 +15,7 @@ from triage import (
     calls,
     cases,
     confirmations,
+    deaths,
     dispositions,
     entitlement,
     findings,
@@ -26,6 +27,7 @@ from triage import (
 )
 from triage.cases import Opening, PlaceGiven
 from triage.confirmations import AcuityConfirmation
+from triage.deaths import DeathReport
 from triage.finding import LAY_CALLER, Finding, ObserverContext
 from triage.findings import RecordedFinding
 from triage.model import Call, Callback, Case, Disposition, Priority, Sex
@@ -67,6 +69,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         confirmations: Milder levels that were put in force, first first.
         proposed_priority: What the centre's table gives for the level in force.
+        deaths: What was reported, confirmed by a physician, taken back.
     """
 
     id: UUID
@@ -82,6 +85,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[Call, ...]
     confirmations: tuple[AcuityConfirmation, ...]
     proposed_priority: Priority
+    deaths: tuple[DeathReport, ...] = ()
 
 
 async def open_case(
@@ -193,6 +197,7 @@ async def view(tx: Tx, actor: Actor, case_id: UUID, keys: KeyRing) -> CaseView:
         calls=await calls.of_case(tx, case_id),
         confirmations=await confirmations.of_case(tx, case_id),
         proposed_priority=entitlement.proposed_priority(case),
+        deaths=await deaths.of_case(tx, case_id),
     )
 
 
