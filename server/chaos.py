@@ -18,7 +18,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "bus-away": ("chaos_bus_away", "the bus stopped and restarted: no one at work notices"),
     "subscriber": ("chaos_subscriber", "messages dropped, doubled, reordered: the example repairs"),
     "handoffs": ("chaos_handoffs", "receivers dead, slow or silent: a human answers or is called"),
-    "site": ("chaos_site", "the line between a site and its hub is cut and heals"),
+    "availability": ("chaos_availability", "diaries published anew while their places are booked"),
 }
 """Kind -> (module, what it does); a kind whose module is missing is not offered."""
 DEFAULT: Final = "cases"

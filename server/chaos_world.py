@@ -188,7 +188,14 @@ def example() -> ModuleType:
     return module
 
 
-def stack(home: Path, *, api: bool = True, worker: bool = True, nats_url: str = "") -> Stack:
+def stack(
+    home: Path,
+    *,
+    api: bool = True,
+    worker: bool = True,
+    nats_url: str = "",
+    seed_file: Path | None = None,
+) -> Stack:
     """Describe throw-away servers of our own, whatever DATABASE_URL says.
 
     Args:
@@ -196,9 +203,19 @@ def stack(home: Path, *, api: bool = True, worker: bool = True, nats_url: str = 
         api: With the HTTP service.
         worker: With the workers.
         nats_url: A nats-server that the caller starts and stops; empty = one that is supervised.
+        seed_file: Its account seed, to sign partners in.
     """
+    settings = {"REGUL_AUTH_CALLOUT_SEED": str(seed_file)} if seed_file else {}
     environ = {"NATS_URL": nats_url} if nats_url else {}
-    return Stack(home, throw_away=True, api=api, worker=worker, environ=environ, say=_say_nothing)
+    return Stack(
+        home,
+        throw_away=True,
+        api=api,
+        worker=worker,
+        environ=environ,
+        settings=settings,
+        say=_say_nothing,
+    )
 
 
 def _say_nothing(_: str) -> None:
