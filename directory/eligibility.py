@@ -27,6 +27,8 @@ from directory.model import (
 Openings = Mapping[Modality, datetime]
 """Earliest bookable start of one care service, by modality, not before the need's `earliest`."""
 
+DUTY: Final = "duty"
+"""The skill of whoever is on call: for good, or at the need's `earliest` by a rota."""
 _MODALITIES: Final = tuple(Modality)
 PLACE_BOUND: Final = frozenset({Modality.OFFICE, Modality.HOME_VISIT})
 
@@ -120,8 +122,11 @@ def _who(need: Need, service: CareService) -> list[Refusal]:
         found.append(_need(Reason.SERVICE_NOT_OFFERED, "service", service.service))
     if not service.active:
         found.append(_service(Reason.SERVICE_INACTIVE, "active", value=True))
-    if not need.skills <= service.skills:
-        found.append(_need(Reason.SKILL_MISSING, "skills", need.skills & service.skills))
+    lacking = need.skills - service.skills
+    if DUTY in lacking and hours.is_on_call(service, need.earliest):
+        lacking -= {DUTY}
+    if lacking:
+        found.append(_need(Reason.SKILL_MISSING, "skills", need.skills - lacking))
     if not need.equipment <= service.equipment:
         kept = need.equipment & service.equipment
         found.append(_need(Reason.EQUIPMENT_MISSING, "equipment", kept))

@@ -13,8 +13,8 @@ class Fact(msgspec.Struct, frozen=True):
     """One reason for a place: a stable code, and a value where it needs one.
 
     Codes: travel (seconds), distance (metres), nobody_travels, comes_to_patient, place_unknown,
-    starts (moment), open_now, opens (moment), seats (free), speaks, accessible, skills (codes),
-    treats_age (months), age_unknown, marked_old (moment of the source).
+    starts (moment), open_now, opens (moment), on_call, seats (free), speaks, accessible,
+    skills (codes), treats_age (months), age_unknown, marked_old (moment of the source).
     """
 
     code: str
@@ -55,6 +55,8 @@ def facts(need: Need, now: datetime, service: CareService, seen: Seen) -> Iterat
         yield Fact("open_now")
     else:
         yield Fact("opens", seen.opening)
+    if any(shift.contains(seen.opening) for shift in service.shifts):
+        yield Fact("on_call")
     if need.languages:
         yield Fact("speaks", tuple(sorted(need.languages & service.languages)))
     if need.accessibility:

@@ -53,6 +53,11 @@ def is_open(service: CareService, place: Location, moment: datetime) -> bool:
     return next_opening(service, place, moment) == moment
 
 
+def is_on_call(service: CareService, moment: datetime) -> bool:
+    """Tell whether a care service is on call at a moment, by its rota."""
+    return any(shift.contains(moment) for shift in service.shifts)
+
+
 def next_start(shifts: Iterable[Interval], moment: datetime) -> datetime | None:
     """Give the first moment, not before `moment`, that lies in a shift; None without one."""
     return min((max(moment, one.start) for one in shifts if one.end > moment), default=None)

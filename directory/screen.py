@@ -6,16 +6,19 @@ property test compares the two. Row i belongs to care service i of the snapshot.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from directory.columns import MODALITIES
+from directory.columns import MODALITIES, micros
+from directory.eligibility import DUTY
 from directory.model import CareService, Intake, Location, Modality, Need
 
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+Moments = NDArray[np.int64]
 Bits = NDArray[np.uint8]
 """Modalities as bits, bit i = `MODALITIES[i]`."""
 
@@ -64,6 +67,7 @@ class Screen:
         )
         self.office_only = self._modalities == OFFICE
         self._skills = _members(services, lambda one: one.skills)
+        self._shifts = _shifts(services)
         self._equipment = _members(services, lambda one: one.equipment)
         self._accepts = _members(services, lambda one: one.accepts)
         self._languages = _members(services, lambda one: one.languages)
@@ -106,13 +110,24 @@ class Screen:
             if wanted:
                 lacking = np.zeros(len(rows), dtype=np.bool_)
                 for code in wanted:
-                    lacking |= ~_picked(members, code, rows)
+                    having = _picked(members, code, rows)
+                    if members is self._skills and code == DUTY:
+                        having = having | self._on_call(need.earliest)[rows]
+                    lacking |= ~having
                 found += lacking
         if need.languages:
             spoken = np.zeros(len(rows), dtype=np.bool_)
             for code in need.languages:
                 spoken |= _picked(self._languages, code, rows)
             found += ~spoken
+        return found
+
+    def _on_call(self, moment: datetime) -> Mask:
+        """Tell of every row whether it is on call at a moment."""
+        at = micros(moment)
+        rows, starts, ends = self._shifts
+        found = np.zeros(len(self._active), dtype=np.bool_)
+        found[rows[(starts <= at) & (ends > at)]] = True
         return found
 
     def ways(self, need: Need, rows: Indices, straight_m: NDArray[np.float64] | None) -> Bits:
@@ -135,6 +150,17 @@ class Screen:
             served |= _picked(self._communes, need.commune, rows)
         found[~served] &= np.uint8(~_HOME_VISIT & 0xFF)
         return found
+
+
+def _shifts(services: Sequence[CareService]) -> tuple[Indices, Moments, Moments]:
+    """Give row, start and end of every shift on call, in microseconds."""
+    every = [
+        (row, micros(one.start), micros(one.end))
+        for row, service in enumerate(services)
+        for one in service.shifts
+    ]
+    table = np.array(every, dtype=np.int64).reshape(-1, 3)
+    return table[:, 0].astype(np.intp), table[:, 1], table[:, 2]
 
 
 def _members(rows: Sequence[object], codes: "Callable[..., frozenset[str]]") -> dict[str, Mask]:

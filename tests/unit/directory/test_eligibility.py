@@ -27,7 +27,7 @@ from directory.model import (
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 SERVICES = st.sampled_from(["general_practice", "cardiology"])
-SKILLS = st.frozensets(st.sampled_from(["ecg", "suture", "xray"]))
+SKILLS = st.frozensets(st.sampled_from(["ecg", "suture", "duty"]))
 LANGUAGES = st.frozensets(st.sampled_from(["fr", "en", "ar"]))
 ACCESS = st.frozensets(st.sampled_from(["wheelchair", "step_free"]))
 MODALITIES = st.frozensets(st.sampled_from(Modality))
@@ -202,3 +202,19 @@ def test_a_child_of_fourteen_is_sent_to_paediatric_emergencies_only() -> None:
     assert [refusal.reason for refusal in refusals] == [Reason.AGE_BELOW_MINIMUM]
     assert refusals[0].change.value == 180
     assert eligibility.judge(need, child, PLACE, None).eligible
+
+
+def test_a_service_on_call_has_the_duty_skill_while_its_shift_lasts() -> None:
+    shift = Interval(start=NOW, end=NOW + timedelta(hours=12))
+    service = CareService(
+        id=CareServiceId(UUID(int=1)), organisation_id=OrganisationId(UUID(int=2)),
+        location_id=LocationId(UUID(int=3)), name="a pharmacy", service="pharmacy",
+        intake=Intake.REFERRAL, hours=(), shifts=(shift,),
+    )  # fmt: skip
+    for moment, eligible in ((NOW, True), (shift.end - timedelta(seconds=1), True)):
+        need = Need(service="pharmacy", earliest=moment, skills=frozenset({"duty"}))
+        assert eligibility.judge(need, service, PLACE, None).eligible is eligible
+    for moment in (NOW - timedelta(seconds=1), shift.end):
+        need = Need(service="pharmacy", earliest=moment, skills=frozenset({"duty"}))
+        found = {one.reason for one in eligibility.judge(need, service, PLACE, None).refusals}
+        assert Reason.SKILL_MISSING in found

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from directory import consent, distance, eligibility, finder, nearness
 from directory.finder import Answer, Wish
 from directory.model import (
+    Accepts,
     CareService,
     CareServiceId,
+    Holidays,
     Intake,
+    Interval,
     Location,
     LocationId,
     Modality,
     Need,
+    OpeningException,
     OpeningHours,
     OrganisationId,
     Ownership,
@@ -57,7 +61,14 @@ def services(draw: st.DrawFn, number: int) -> CareService:
         location_id=LocationId(UUID(int=number + 1)),
         name=f"s{number}",
         service=draw(st.sampled_from(["dental", "dental", "surgery"])),
-        skills=draw(st.frozensets(st.sampled_from(["ecg", "suture"]), max_size=2)),
+        skills=draw(st.frozensets(st.sampled_from(["ecg", "suture", "duty"]), max_size=2)),
+        equipment=draw(st.sampled_from([frozenset(), frozenset({"oxygen"})])),
+        accepts=draw(st.sampled_from([frozenset(), frozenset({Accepts.NEW_PATIENTS})])),
+        holidays=draw(st.sampled_from(Holidays)),
+        exceptions=draw(st.sampled_from([(), (OpeningException(day=TODAY),)])),
+        shifts=draw(
+            st.sampled_from([(), (), (Interval(start=NOW, end=NOW + timedelta(hours=8)),)])
+        ),
         modalities=frozenset(ways),
         intake=draw(st.sampled_from([Intake.APPOINTMENT] * 4 + [Intake.REFERRAL])),
         min_age_months=draw(st.sampled_from([0, 0, 36])),
@@ -142,7 +153,11 @@ def needs(draw: st.DrawFn) -> Need:
         service="dental",
         earliest=earliest,
         deadline=draw(st.none() | st.integers(0, 48).map(lambda h: earliest + timedelta(hours=h))),
-        skills=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"ecg"})])),
+        skills=draw(
+            st.sampled_from([frozenset(), frozenset(), frozenset({"ecg"}), frozenset({"duty"})])
+        ),
+        equipment=draw(st.sampled_from([frozenset(), frozenset(), frozenset({"oxygen"})])),
+        accepts=draw(st.sampled_from([frozenset(), frozenset({Accepts.NEW_PATIENTS})])),
         modalities=draw(st.sampled_from([frozenset(), frozenset(), frozenset({Modality.OFFICE})])),
         age_months=draw(st.none() | st.integers(0, 400)),
         lon=2.3 if placed else None,
