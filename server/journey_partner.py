@@ -117,8 +117,13 @@ class PartnerJourney:
                 return found if found.state == "escalated" else None
 
             found = await until(look, "the escalation of an unanswered handoff")
-            ensure(found.owner == "duty", f"its owner is {found.owner}")
+            ensure(found.owner == "sender", f"its owner is {found.owner}: a role is nobody")
             step.saw = f"{found.state} to {found.escalated_to_role}, owner {found.owner}"
+        async with self._timeline.step("C.silence.taken") as step:
+            physician = self._centre.client("physician")
+            taken = await physician.post(f"{path}/takings", {}, wire.Handoff)
+            ensure((taken.state, taken.owner) == ("taken", "duty"), f"it is {taken.state}")
+            step.saw = f"{taken.state} by a physician, owner {taken.owner}"
         async with self._timeline.step("C.silence.told") as step:
             event = await _over_nats(other, "handoff.escalated")
             step.saw = f"number {event.number}: {event.type}"
