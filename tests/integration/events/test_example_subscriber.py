@@ -2,60 +2,15 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 
-import msgspec
 import pytest
 import pytest_asyncio
 
-from events import workers
-from kernel.crypto import KeyRing
-from kernel.database import Database, Wakeup
-from kernel.settings import Settings
-from server.app import create_app
-from server.serve import Server, listen
+from kernel.database import Database
+from tests.integration.events.place import Place
 from tests.integration.events.world import EXAMPLE, World, append_case, key_of, until
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the service is."""
-
-    api: str
-    bus: str
-
-
-@pytest_asyncio.fixture
-async def place(
-    settings: Settings,
-    database: Database,
-    system_database: Database,
-    keys: KeyRing,
-) -> AsyncIterator[Place]:
-    """Serve the API and run the workers, all in this process."""
-    app = create_app(msgspec.structs.replace(settings, throw_away=True))
-    server = Server(app, signals=False)
-    database.on_commit = wakeup = Wakeup(database, "regul_feed")
-    team = workers.workers(system_database, settings, settings.nats_url, keys)
-    tasks = [asyncio.create_task(one.run()) for one in team]
-    tasks.append(asyncio.create_task(wakeup.run()))
-    with listen("127.0.0.1", 0) as door:
-        serving = asyncio.create_task(server.serve(sockets=[door]))
-        async with asyncio.timeout(15):
-            while not (server.started and app.services.ready):
-                assert not serving.done(), serving.exception()
-                await asyncio.sleep(0.01)
-        yield Place(
-            api=f"http://127.0.0.1:{door.getsockname()[1]}",
-            bus=f"nats://{settings.nats_url.rpartition('@')[2]}",
-        )
-        server.stop()
-        async with asyncio.timeout(10):
-            await serving
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest_asyncio.fixture
