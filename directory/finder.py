@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from directory import columns, consent, eligibility, hours, nearness
 from directory.columns import MODALITIES, VISIBILITIES, OpenSlot, SlotRow
 from directory.facts import Fact, Seen, facts
+from directory.journeys import Journey
 from directory.model import CareService, Location, Modality, Need, Schedule
 from directory.nearness import BAND_M
 from directory.screen import EVERY_WAY, OFFICE, Bits, Indices, bits, of_bits
@@ -70,6 +71,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         straight_m: Great-circle metres; None when the place is unknown.
         facts: Why, the most telling first.
         as_of: When the first slot's source last spoke.
+        travel_from: Who says how long the journey takes: `router` or `estimate`.
     """
 
     rank: int
@@ -82,6 +84,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     travel_s: float | None
     facts: tuple[Fact, ...]
     as_of: datetime | None = None
+    travel_from: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,6 +205,7 @@ class _Outward:
         self._enough = min(wish.enough, wish.limit)
         self.seen: list[_Row] = []
         self._hits: list[_Hit] = []
+        self._zone: tuple[str | None] | None = None
 
     @property
     def radius_m(self) -> int | None:
@@ -363,10 +367,8 @@ class _Outward:
         ways = bits(fitting)
         shown = [one for one in hit.shown if ways >> one[0][7] & 1][: self._wish.slots]
         slots = [columns.opened(*one) for one in shown]
-        travel_s = None
-        if hit.straight_m is not None:
-            model = snapshot.travel
-            travel_s = model.fixed_s + hit.straight_m * model.detour_factor * 3.6 / model.speed_kmh
+        journey = self._journey(hit)
+        travel_s = None if journey is None else journey.duration_s
         opening = hit.openings[fitting[0]]
         free = sum(slot.free for slot in slots) if slots else None
         seen = Seen(fitting[0], opening, hit.straight_m, travel_s, free)
@@ -379,9 +381,18 @@ class _Outward:
             slots=tuple(slots),
             straight_m=hit.straight_m,
             travel_s=travel_s,
+            travel_from=None if journey is None else journey.source,
             facts=tuple(facts(self._need, self._now, service, seen)),
             as_of=shown[0][1].as_of if shown else None,
         )
+
+    def _journey(self, hit: _Hit) -> Journey | None:
+        if hit.straight_m is None:
+            return None
+        journeys, place = self._snapshot.journeys, self._snapshot.locations[hit.row]
+        if self._zone is None:
+            self._zone = (journeys.zone(self._need),)
+        return journeys.to(place, hit.straight_m, self._zone[0])
 
     def refusals(
         self, within: Need, kept: set[int], last: int | None

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from directory import distance, open_slots, reading, snapshot
+from directory import distance, gazetteer, journey_store, open_slots, reading, snapshot
+from directory.journeys import Journeys
 from directory.model import Schedule
 from directory.rows import Rows
 from directory.snapshot import Snapshot
@@ -46,12 +47,14 @@ class Told(msgspec.Struct, frozen=True):
 
     Attributes:
         position: Feed position that it includes.
+        journeys: What a routing engine said of them before.
         slots: As `open_slots.copied` gave them.
     """
 
     position: int
     rows: Rows
     schedules: Sequence[Schedule]
+    journeys: Journeys
     slots: bytes
 
 
@@ -71,6 +74,7 @@ async def read(tx: Tx) -> Told:
     places = await tx.fetch(reading.SELECT_LOCATIONS)
     services = await tx.fetch(reading.SELECT_SERVICES)
     diaries = await tx.fetch(reading.SELECT_SCHEDULES, None)
+    journeys = await journey_store.read(tx)
 
     def rows() -> tuple[Rows, Sequence[Schedule]]:
         with _unswept():
@@ -83,7 +87,7 @@ async def read(tx: Tx) -> Told:
     (found, schedules), slots = await asyncio.gather(
         asyncio.to_thread(rows), open_slots.copied(tx, None)
     )
-    return Told(position, found, schedules, slots)
+    return Told(position, found, schedules, journeys, slots)
 
 
 async def freeze(told: Told, travel: distance.TravelModel | None = None) -> Snapshot:
@@ -102,7 +106,8 @@ async def freeze(told: Told, travel: distance.TravelModel | None = None) -> Snap
     def frozen() -> Snapshot:
         with _unswept():
             slots = open_slots.pasted(told.slots, told.schedules)
-            return snapshot.freeze_rows(told.position, told.rows, told.schedules, slots, travel)
+            fresh = snapshot.freeze_rows(told.position, told.rows, told.schedules, slots, travel)
+            return fresh.with_journeys(told.journeys)
 
     return await asyncio.to_thread(frozen)
 
@@ -244,6 +249,9 @@ class Keeper:
             )
 
     async def _reload(self, clock_s: float) -> None:
+        if self._snapshot is None:
+            # The first search by coordinates need not wait for the file of communes.
+            await asyncio.to_thread(gazetteer.nearest, 0.0, 0.0, 1.0)
         async with self._database.transaction(actor.system()) as tx:
             told = await read(tx)
         self._snapshot = await freeze(told)

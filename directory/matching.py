@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from directory import answers, columns, consent, distance, eligibility
 from directory.answers import Candidate, Search
 from directory.columns import VISIBILITIES, OpenSlot
-from directory.model import Need
+from directory.journeys import Journey
+from directory.model import Location, Need
 from directory.screen import OFFICE, Indices, Mask
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class _Matching:
         self._asked = asked
         self._rows = rows
         self._trip = snapshot.trip(asked.need, rows)
+        self._zone = snapshot.journeys.zone(asked.need)
         self._judged: list[_Told] = []
         self.eligible: list[Candidate] = []
         need, screen = asked.need, snapshot.screen
@@ -176,17 +178,22 @@ class _Matching:
             if not verdict.eligible:
                 self._judged.append(self._told(at))
                 continue
-            trip = self._trip
+            journey = self._journey(location, straight_m)
             self.eligible.append(
                 Candidate(
                     verdict=verdict,
                     service=service,
                     location=location,
                     slots=answers.fitting(slots, need, verdict),
-                    road_m=None if trip is None else float(trip.road_m[at]),
-                    travel_s=None if trip is None else float(trip.duration_s[at]),
+                    road_m=None if journey is None else journey.road_m,
+                    travel_s=None if journey is None else journey.duration_s,
                 )
             )
+
+    def _journey(self, place: Location, straight_m: float | None) -> Journey | None:
+        if straight_m is None:
+            return None
+        return self._snapshot.journeys.to(place, straight_m, self._zone)
 
     def refused(self) -> Iterator[eligibility.Verdict]:
         """Give refusals: fewest reasons first, then nearest, then by id."""

@@ -82,6 +82,8 @@ class FoundPlace(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         modalities: In which it can, the first being the one that `opens_at` is about.
         distance_m: Great-circle metres.
+        travel_from: Who says how long the journey takes: `router` (a routing engine, asked
+            before) or `estimate` (great circle, detour factor and speed of the territory).
         as_of: When the source of its first slot last spoke.
         acceptance: Learned probability that it takes the patient; none while nothing is known.
         asked: How many patients that figure rests on.
@@ -105,6 +107,7 @@ class FoundPlace(msgspec.Struct, frozen=True, kw_only=True):
     reasons: Sequence[Because]
     distance_m: int | None = None
     travel_s: int | None = None
+    travel_from: str | None = None
     as_of: datetime | None = None
     acceptance: float | None = None
     asked: int = 0

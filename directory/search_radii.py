@@ -17,8 +17,6 @@ from directory.distance import SearchRadius
 RADIUS_FILE: Final = Path(__file__).parent / "data" / "france" / "search_radius.csv"
 ELSEWHERE: Final = SearchRadius(default_m=10_000, step_m=10_000, maximum_m=50_000)
 """Great-circle metres where the table has none: the middle of the table's own range."""
-NEAR_M: Final = 30_000
-"""A place farther than this from every commune's centre lies in no department."""
 _OVERSEAS: Final = "97"
 
 
@@ -58,6 +56,6 @@ def around(lon: float, lat: float, commune: str | None = None) -> SearchRadius:
         commune: National code when known; otherwise that of the nearest centre is taken.
     """
     if commune is None:
-        nearest = gazetteer.nearest(lon, lat, NEAR_M)
+        nearest = gazetteer.nearest(lon, lat, gazetteer.NEAR_M)
         return ELSEWHERE if nearest is None else of_department(nearest.department)
     return of_department(department_of(commune))

@@ -15,6 +15,7 @@ import numpy as np
 from directory import columns, consent, distance, eligibility, matching, screen
 from directory.answers import Candidate, Search
 from directory.columns import MODALITIES, VISIBILITIES, Block, Diary, OpenSlot, Slots, SlotTable
+from directory.journeys import Journeys
 from directory.model import (
     CareService,
     CareServiceId,
@@ -59,7 +60,8 @@ class Snapshot:
         services: All care services, by id.
         locations: Location of each care service, same order.
         diaries: Schedules with their open slots, by care service; structs are made on the way.
-        travel: The territory's journeys.
+        travel: Estimate of a territory that has none of its own.
+        journeys: What is known of journeys beside it.
         screen: Columns of the care services.
     """
 
@@ -77,6 +79,7 @@ class Snapshot:
         self.locations = locations
         self.diaries = diaries
         self.travel = travel
+        self.journeys = Journeys(default=travel)
         self.screen = Screen(services, locations)
         self._row = {service.id: row for row, service in enumerate(services)}
         self.lon = np.array([place.lon for place in locations], dtype=np.float64)
@@ -107,6 +110,13 @@ class Snapshot:
                 Reach(roaming, cKDTree(points[roaming])) if len(roaming) else None,
             )
         return found
+
+    def with_journeys(self, journeys: Journeys) -> "Snapshot":
+        """Give this snapshot with other knowledge of journeys."""
+        newer = Snapshot.__new__(Snapshot)
+        newer.__dict__.update(self.__dict__)
+        newer.journeys = journeys
+        return newer
 
     def row(self, care_service_id: CareServiceId) -> int | None:
         """Give the row of one care service, or None."""

@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             diaries asks for; `REGUL_SOURCE_CREDENTIALS`.
         webhooks_to_loopback: Webhooks may go to this machine, on any port and over plain HTTP;
             `REGUL_WEBHOOKS_TO_LOOPBACK`.
+        router_url: OSRM routing engine that is asked for journeys in the background, such as
+            `http://127.0.0.1:5000`; empty = journeys are estimated; `REGUL_ROUTER_URL`.
     """
 
     database_url: str = ""
@@ -53,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     auth_callout_seed: str = ""
     feeds_from_loopback: bool = False
+    router_url: str = ""
     source_credentials: Path = Path(".regul/keys/sources")
     webhooks_to_loopback: bool = False
 
@@ -73,6 +76,7 @@ VARIABLES: Mapping[str, str] = {
     "REGUL_LOG_LEVEL": "log_level",
     "REGUL_AUTH_CALLOUT_SEED": "auth_callout_seed",
     "REGUL_FEEDS_FROM_LOOPBACK": "feeds_from_loopback",
+    "REGUL_ROUTER_URL": "router_url",
     "REGUL_SOURCE_CREDENTIALS": "source_credentials",
     "REGUL_WEBHOOKS_TO_LOOPBACK": "webhooks_to_loopback",
 }

@@ -35,9 +35,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "parked": Subcommand("server.parked", "list, replay or dismiss events whose effect failed"),
     "contracts": Subcommand("server.contracts", "write OpenAPI, AsyncAPI and schema files"),
     "protocols": Subcommand("server.protocols", "list and check the triage protocols"),
-    "directory": Subcommand(
-        "server.directory_command", "ask the referral graph: paths, closings, coverage"
-    ),
+    "directory": Subcommand("server.directory_command", "ask the referral graph; journeys"),
     "feeds": Subcommand("server.feeds", "examine, take in and report publishers' feeds"),
     "evaluate": Subcommand("server.evaluate", "score the protocols on labelled cases"),
     "mutants": Subcommand("server.mutants", "plant faults in pure modules: do tests notice?"),

@@ -10,7 +10,7 @@ from kernel.crypto import KeyRing
 from kernel.database import Database
 from kernel.settings import Settings
 from routing import work as routing_work
-from server import feed_polling
+from server import feed_polling, journey_refresh
 from server.source_bookings import Asker
 from triage import work as triage_work
 
@@ -43,5 +43,14 @@ def workers(database: Database, settings: Settings, keys: KeyRing) -> Sequence[W
         *(Worker(name=f"routing.{name}", run=act) for name, act in of_routing.items()),
         *(Worker(name=f"triage.{name}", run=act) for name, act in of_triage.items()),
         Worker(name="server.source_bookings", run=lambda: Asker(database, settings).run()),
+        *_of_journeys(database, settings),
         Worker(name="server.feeds", run=lambda: feed_polling.run(database, settings)),
     ]
+
+
+def _of_journeys(database: Database, settings: Settings) -> Sequence[Worker]:
+    """Give the worker that asks the routing engine; none when there is no engine."""
+    router = journey_refresh.router(settings)
+    if router is None:
+        return ()
+    return (Worker(name="server.journeys", run=lambda: journey_refresh.keep(database, router)),)
