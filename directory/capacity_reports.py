@@ -16,7 +16,7 @@ from events.catalogue import CapacityChanged
 from kernel import audit, database, errors
 from kernel.actor import Actor, Role, require
 from kernel.database import Tx
-from kernel.inputs import Code, Sequence64
+from kernel.inputs import Code
 
 database.refuses("capacity_over_needs_flag", errors.Invalid, "capacity_over_unsaid")
 database.refuses("capacity_change_over_needs_flag", errors.Invalid, "capacity_over_unsaid")
@@ -36,7 +36,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         source: Who speaks: `own`, or the name of the system that counts.
     """
 
-    sequence: Annotated[Sequence64, msgspec.Meta(ge=1)]
+    sequence: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     total: Count
     occupied: Count
     cause: Cause

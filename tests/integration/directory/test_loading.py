@@ -98,9 +98,7 @@ async def test_the_loaded_snapshot_is_the_seed(
     }
     assert {
         one.id: msgspec.structs.replace(one, shifts=(), exceptions=()) for one in found.services
-    } == {
-        one.id: one for one in somme_seed.rows.care_services
-    }
+    } == {one.id: one for one in somme_seed.rows.care_services}
     assert {one.id: one for one in found.locations} == {
         one.id: one
         for one in somme_seed.rows.locations

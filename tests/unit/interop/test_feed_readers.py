@@ -14,8 +14,8 @@ from directory import feed_doctor, feed_offers
 from directory.feed_doctor import Circumstances
 from directory.feed_offers import Gazetteer
 from directory.feed_store import Feed
-from directory.model import Modality, SlotKind, Visibility
 from directory.gazetteer import communes
+from directory.model import Modality, SlotKind, Visibility
 from interop import availability_csv, delimited, fhir_bundle
 from kernel import errors
 from kernel.ids import uuid7
