@@ -89,22 +89,46 @@ def reach(
     tried: Sequence[int | None] = (need.radius_m,)
     if need.lon is not None and need.lat is not None and need.radius_m is None:
         tried = radii_m or search_radii.around(need.lon, need.lat, need.commune).radii()
-    found: Reached | None = None
-    open_ = 0
-    for radius in tried:
-        wider = msgspec.structs.replace(need, radius_m=radius)
-        search = snapshot.search(wider, asking.now, refused_limit=REFUSED_LIMIT)
-        open_ = sum(1 for one in search.eligible if takeable(one, asking))
-        found = Reached(search=search, eligible=search.eligible, radius_m=radius)
-        if open_ >= count:
-            return found
-    if found is None:
-        raise ValueError("at least one radius is tried")
+    found, open_ = _widened(snapshot, need, asking, tried, count)
     if open_ or need.deadline is None:
         return found
     later = msgspec.structs.replace(need, radius_m=found.radius_m, deadline=None)
     beyond = snapshot.search(later, asking.now, refused_limit=0).eligible
     return msgspec.structs.replace(found, eligible=beyond)
+
+
+def _widened(
+    snapshot: Snapshot, need: Need, asking: Asking, tried: Sequence[int | None], count: int
+) -> tuple[Reached, int]:
+    """Search with the first radius that gives enough places, else with the last.
+
+    A wider radius never gives fewer, so that after the first one halving finds it: a department
+    that widens in ten steps costs five searches.
+
+    Returns:
+        What was found, and how many of it can be taken.
+    """
+    seen: dict[int, tuple[Reached, int]] = {}
+
+    def at(step: int) -> tuple[Reached, int]:
+        if step not in seen:
+            wider = msgspec.structs.replace(need, radius_m=tried[step])
+            search = snapshot.search(wider, asking.now, refused_limit=REFUSED_LIMIT)
+            open_ = sum(1 for one in search.eligible if takeable(one, asking))
+            found = Reached(search=search, eligible=search.eligible, radius_m=tried[step])
+            seen[step] = (found, open_)
+        return seen[step]
+
+    first, last = 0, len(tried) - 1
+    if at(0)[1] < count and last:
+        first = 1
+        while first < last:
+            middle = (first + last) // 2
+            if at(middle)[1] >= count:
+                last = middle
+            else:
+                first = middle + 1
+    return at(first)
 
 
 def ranked(reached: Reached, asking: Asking, *, seed: int, count: int) -> Found:

@@ -120,6 +120,21 @@ def test_search_widens_until_there_are_enough_places() -> None:
     assert radii == [20_000, 20_000, 50_000], "the Somme starts at 20 km and widens by 10"
 
 
+@given(
+    st.lists(st.integers(1, 120), min_size=1, max_size=8, unique=True),
+    st.integers(1, 9),
+    st.lists(st.integers(1, 119), min_size=1, max_size=9, unique=True),
+)
+def test_widening_stops_at_the_first_radius_that_is_enough(
+    north_km: list[int], count: int, radii_km: list[int]
+) -> None:
+    seen = world(*((service(at), km, (600,)) for at, km in enumerate(north_km, start=1)))
+    radii = [1_000 * km + 500 for km in sorted(radii_km)]
+    found = find(seen, need(), asked(), seed=1, count=count, radii_m=radii)
+    enough = [r for r in radii if sum(1 for km in north_km if 1_000 * km <= r) >= count]
+    assert found.radius_m == (enough or radii[-1:])[0]
+
+
 def test_the_radius_asked_for_is_never_widened() -> None:
     seen = world((service(1), 5, (60,)), (service(2), 18, (60,)))
     found = find(seen, need(radius_m=6000), asked(), seed=1, count=5)
