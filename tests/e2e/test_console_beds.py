@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.test_console_consent import until_loaded
+from tests.e2e.test_console_pages import violations
 
 Desks = Callable[..., Any]
 Apis = Callable[[str], Any]
@@ -39,6 +40,8 @@ def test_beds_are_reported_by_keyboard_and_seen_live_by_the_centre(desk: Desks, 
     rows = centre.page.locator("table.plain tbody tr").all_text_contents()
     assert "entrée" in rows[0]
     assert "comptage" in rows[1]
+    assert violations(centre.page) == []
+    assert violations(hospital.page) == []
 
 
 def test_a_supervisor_sets_how_old_a_source_may_be_and_takes_it_back(

@@ -12,6 +12,8 @@ PAGES = [
     ("operator", "/poste/nouveau"),
     ("physician", "/regulation"),
     ("supervisor", "/relais"),
+    ("supervisor", "/sources"),
+    ("receiver", "/cabinet"),
     ("clinic", "/cabinet"),
     ("clinic", "/relais"),
 ]
