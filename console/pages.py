@@ -19,6 +19,7 @@ from console import (
     relais,
     sources,
     stream,
+    subscribers,
     watching,
 )
 from kernel.errors import RegulError
@@ -42,6 +43,7 @@ ROUTES: Final[list[Any]] = [
             *orientation.ROUTES,
             *place.ROUTES,
             *sources.ROUTES,
+            *subscribers.ROUTES,
         ],
         dependencies={
             "who": Provide(reader.provide),

@@ -24,12 +24,12 @@ TABS: Final[Mapping[Role, tuple[str, ...]]] = MappingProxyType(
         Role.OPERATOR: ("poste", "relais"),
         Role.OSNP: ("poste", "relais"),
         Role.PHYSICIAN: ("regulation", "poste", "relais"),
-        Role.SUPERVISOR: ("relais", "poste", "sources"),
+        Role.SUPERVISOR: ("relais", "poste", "sources", "abonnements"),
         Role.IOA: ("relais",),
         Role.CLINIC: ("cabinet", "relais"),
         Role.DELEGATE: ("cabinet", "relais"),
         Role.ADMINISTRATOR: ("sources",),
-        Role.PARTNER: ("relais",),
+        Role.PARTNER: ("relais", "abonnements"),
     }
 )
 """Pages of each role, its start page first; what may be done there is decided by the use cases."""
