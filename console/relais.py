@@ -252,6 +252,13 @@ async def reply(
     return who.fragment("board.html", board=await board(who, snapshot), problem=problem)
 
 
+@get("/relais/alarmes", include_in_schema=False)
+async def alarms(who: NamedDependency[Reader]) -> Response[str]:
+    """Say on every page how many patients wait for this reader to take them in hand."""
+    count = await who.edge.run(lambda tx: escalation.alarms(tx, who.edge.actor))
+    return who.fragment("alarms.html", count=count)
+
+
 @post("/relais/garde", include_in_schema=False, status_code=200)
 async def shift(
     request: Request[Any, Any, Any],
@@ -271,4 +278,4 @@ async def note(who: NamedDependency[Reader], handoff_id: FromPath[UUID]) -> Resp
     return who.fragment("note.html", note=await handover.read(who, handoff_id))
 
 
-ROUTES: Final = [page, table, shift, reply, note]
+ROUTES: Final = [page, table, alarms, shift, reply, note]

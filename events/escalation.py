@@ -141,6 +141,19 @@ def is_for(actor: Actor, handoff: Handoff) -> bool:
     return handoff.escalated_to_actor_id == actor.id
 
 
+async def alarms(tx: Tx, actor: Actor) -> int:
+    """Count what was told to this actor and nobody has taken; nothing for who is off duty.
+
+    Args:
+        tx: The transaction.
+        actor: One of the centre's staff; others are told nothing.
+    """
+    if actor.territory_id is None or not await duty.is_on(tx, actor.id):
+        return 0
+    found: int = await tx.fetchval(COUNT_TOLD, actor.id, [ladder.CENTRE, actor.role.value])
+    return found
+
+
 EXPIRE_HANDOFFS: Final = """
 update events.handoff h
 set state = 'overdue',
@@ -186,4 +199,10 @@ set state = 'taken', owner = 'duty', taken_by = $2, taken_at = kernel.regul_now(
     due_at = kernel.regul_now() + make_interval(secs => $3::float8)
 where id = $1 and state in ('overdue', 'escalated')
 returning id
+"""
+COUNT_TOLD: Final = """
+select count(*) from events.handoff
+where state = 'escalated'
+  and (escalated_to_role = any ($2::text[])
+    or (escalated_to_role is null and escalated_to_actor_id = $1))
 """
