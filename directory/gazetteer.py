@@ -25,6 +25,8 @@ _POSTCODE: Final = 5
 _DEPARTMENT: Final = re.compile(r"[0-9][0-9]|2[ABab]|97[0-9]")
 _DISTRICTS: Final = 9
 """A city with as many postcodes has a district for each. Source: Lyon, the smallest, has nine."""
+_OF_DISTRICTS: Final = frozenset({"13055", "69123", "75056"})
+"""Marseille, Lyon and Paris, whose municipal districts stand beside them in the file."""
 _SAINT: Final = {"st": "saint", "ste": "sainte"}
 
 
@@ -83,6 +85,13 @@ def _by_code() -> dict[str, Commune]:
 def commune(insee: str) -> Commune | None:
     """Give the commune of a national code, or None."""
     return _by_code().get(insee)
+
+
+def of_department(department: str) -> tuple[Commune, ...]:
+    """Give the communes of a department, each inhabitant once: a city's districts, not the city."""
+    return tuple(
+        one for one in communes() if one.department == department and one.insee not in _OF_DISTRICTS
+    )
 
 
 @cache

@@ -26,10 +26,15 @@ _OFFICE: Final = frozenset({Modality.OFFICE})
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a chain may begin, and when the patient can be there."""
+    """Where a chain may begin, and when the patient can be there.
+
+    Attributes:
+        travel_s: His journey there; part of the answer, `arrives_at` includes it.
+    """
 
     care_service_id: CareServiceId
     arrives_at: datetime
+    travel_s: float = 0.0
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +59,7 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """One visit.
 
     Attributes:
-        travel_s: Journey from the stop before; 0 at the first.
+        travel_s: Journey from the stop before; to the first, that of its start.
         slot_id: None where one goes without an appointment, or was seen before.
     """
 
@@ -78,8 +83,10 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def duration(self) -> timedelta:
-        """Give the time from the first arrival to the end of the last visit."""
-        return self.stops[-1].ends_at - self.stops[0].arrives_at
+        """Give the time from setting out to the end of the last visit."""
+        first = self.stops[0]
+        set_out = first.arrives_at - timedelta(seconds=first.travel_s)
+        return self.stops[-1].ends_at - set_out
 
     @property
     def waiting(self) -> timedelta:
@@ -119,7 +126,7 @@ def quickest(
     for start in starts:
         row = snapshot.row(start.care_service_id)
         if row is not None:
-            walk.push(heap, row, start.arrives_at, None, 0.0)
+            walk.push(heap, row, start.arrives_at, None, start.travel_s)
     settled: set[tuple[int, int]] = set()
     while heap:
         label = heapq.heappop(heap)

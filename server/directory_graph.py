@@ -118,6 +118,8 @@ def _known(asked: Sequence[str]) -> None:
 
 def _path(options: argparse.Namespace, world: World) -> int:
     _known(options.codes)
+    if options.seen and options.source is None:
+        raise Refusal("--seen says that the patient was seen at --from: name it.")
     if options.source is not None:
         if world.seen.row(options.source) is None:
             raise Refusal(f"There is no care service {options.source}.")
@@ -126,7 +128,7 @@ def _path(options: argparse.Namespace, world: World) -> int:
         starts = _starts(world, options.codes[0], options.place)
     chain = Chain(
         via=tuple(options.codes), now=world.now, age_months=options.age_months,
-        seen=options.seen and options.source is not None,
+        seen=options.seen,
     )  # fmt: skip
     found = referral_paths.quickest(world.seen, world.frozen, starts, chain)
     report.path(world, found, json=options.json)
@@ -150,6 +152,7 @@ def _starts(world: World, code: str, text: str) -> list[Start]:
         Start(
             care_service_id=world.seen.services[row].id,
             arrives_at=world.now + timedelta(seconds=float(trip.duration_s[at])),
+            travel_s=float(trip.duration_s[at]),
         )
         for at, row in enumerate(rows.tolist())
         if trip.straight_m[at] <= last_m
@@ -178,7 +181,7 @@ def _closing(options: argparse.Namespace, world: World) -> int:
 
 
 def _communes(department: str) -> tuple[Commune, ...]:
-    found = tuple(one for one in gazetteer.communes() if one.department == department)
+    found = gazetteer.of_department(department)
     if not found:
         raise Refusal(f"There is no department {department!r}.")
     return found

@@ -124,9 +124,8 @@ def path(world: World, found: Referrals | None, *, json: bool) -> None:
         travel, wait = span(timedelta(seconds=one.travel_s)), span(one.wait)
         _out(f"{start:%a %d %b %H:%M}-{end:%H:%M}  {told.name} ({label(told.service)})")
         _out(f"{'':24}travel {travel}, wait {wait}")
-    _out(
-        f"{len(found.stops)} visits in {span(found.duration)}, {span(found.waiting)} of it waiting"
-    )
+    visits = "1 visit" if len(found.stops) == 1 else f"{len(found.stops)} visits"
+    _out(f"{visits} in {span(found.duration)}, {span(found.waiting)} of it waiting")
 
 
 def _found_path(world: World, found: Referrals | None) -> FoundPath:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -64,8 +65,9 @@ def of(*, demo: bool, at: datetime | None) -> World:
     return demonstration(at or DEMO_AT) if demo else asyncio.run(_of_database(at))
 
 
+@lru_cache(maxsize=2)
 def demonstration(at: datetime) -> World:
-    """Give the demonstration territory with diaries from the day of a moment."""
+    """Give the demonstration territory with diaries from the day of a moment; made once."""
     from directory import somme
 
     seed = somme.generate(at.date(), _DEMO_TERRITORY)

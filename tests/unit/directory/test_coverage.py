@@ -30,7 +30,7 @@ def world() -> directory_world.World:
 
 @cache
 def somme() -> tuple[Commune, ...]:
-    return tuple(one for one in gazetteer.communes() if one.department == "80")
+    return gazetteer.of_department("80")
 
 
 def judged(seen: Snapshot, need: Need, commune: Commune) -> int:
@@ -127,8 +127,14 @@ def test_the_command_writes_the_page_and_the_map_of_the_documentation(
 
 
 def test_a_department_without_outline_gets_a_mark_for_each_commune() -> None:
-    some = tuple(one for one in gazetteer.communes() if one.department == "90")
+    some = gazetteer.of_department("90")
     outline = outlines.of_department("90", some, 300.0)
     assert set(outline.communes) == {one.insee for one in some}
     assert outline.land.count("M") == len(some)
     assert outline.frame.height > 0
+
+
+def test_nobody_is_counted_with_his_district_and_his_city() -> None:
+    assert sum(one.population for one in gazetteer.of_department("75")) < 2_400_000
+    assert len(gazetteer.of_department("75")) == 20
+    assert gazetteer.of_department("XX") == ()

@@ -24,6 +24,7 @@ def test_a_path_says_each_visit_with_journey_and_wait(capsys: pytest.CaptureFixt
     assert [one["care_service"]["service"] for one in found["stops"]] == [*chain[1:4]]
     assert found["waiting_s"] == sum(one["wait_s"] for one in found["stops"])
     assert found["duration_s"] >= found["waiting_s"] + sum(x["travel_s"] for x in found["stops"])
+    assert found["stops"][0]["travel_s"] > 0, "he comes from his commune"
     doctor = found["stops"][0]["care_service"]["care_service_id"]
     onward = asked(capsys, "path", "imaging", "--from", doctor, "--seen")
     assert onward["stops"][0]["wait_s"] == 0
@@ -70,6 +71,7 @@ def test_what_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture[str]) -> 
         ["path", "magic", "--place", "Amiens"],
         ["path", "imaging", "--place", "Atlantis"],
         ["path", "imaging", "--from", nobody],
+        ["path", "imaging", "--place", "Amiens", "--seen"],
         ["closing", nobody],
         ["coverage", "magic"],
         ["coverage", "cardiology", "--department", "XX"],
