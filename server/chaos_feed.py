@@ -54,6 +54,11 @@ class Killer:
         self._every_s = every_s
         self.kills = dict.fromkeys(VICTIMS, 0)
 
+    async def each_once(self) -> None:
+        """Wait until everybody was killed at least once."""
+        while not all(self.kills.values()):  # noqa: ASYNC110 - counts tell nobody
+            await asyncio.sleep(0.05)
+
     async def run(self) -> None:
         """Kill until cancelled; who is still starting is passed over."""
         for name in itertools.cycle(VICTIMS):
@@ -84,13 +89,18 @@ async def run(size: int, seed: int, every_s: float, sabotage: str = "") -> Outco
                 taking = asyncio.create_task(calls.run())
                 async with beside(killer.run()):
                     await _until_written(database, roles)
+                    await killer.each_once()
                 calls.stop()
                 await taking
                 for name in VICTIMS:
                     await stack.wait_ready(name)
                 await _until_told(database, roles)
                 seconds = time.monotonic() - began
+                # Who begins again must neither repeat nor miss: one more event shows it.
                 stack.kill("consumer")
+                await calls.one()
+                await _until_told(database, roles)
+                await calls.close()
                 if sabotage == "gap":
                     await _as_admin(stack, DROP_GUARD, LOSE_POSITION)
                 checked = Check(database, roles, calls)

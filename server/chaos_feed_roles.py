@@ -139,7 +139,7 @@ class Effects:
 
         Args:
             path: Of the file.
-            forgetful: Sabotage: the number is kept apart, every fifty effects.
+            forgetful: Sabotage: the number is kept apart, too seldom.
         """
         self._rows = sqlite3.connect(path, isolation_level=None)
         self._rows.execute("pragma synchronous = off")
@@ -165,7 +165,7 @@ class Effects:
         self._rows.execute(
             "insert into effect (number, id) values (?, ?)", (event.number, event.id)
         )
-        if self._forgetful and event.number % 50 == 0:
+        if self._forgetful and event.number % 1000 == 0:
             self._rows.execute("insert into mark values (?)", (event.number,))
 
     def all(self) -> list[tuple[int, str]]:
