@@ -3,7 +3,9 @@
 Served at /contracts/ to anybody (they hold no data) and written to docs/contracts/.
 """
 
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +20,7 @@ ADDRESSES: Final = ("/contracts/events.json", "/contracts/asyncapi.json")
 
 
 def asyncapi(version: str) -> dict[str, Any]:
-    """Give the AsyncAPI 3.0 description of what a subscriber receives over NATS.
+    """Give the AsyncAPI 3.0 description of what a subscriber receives, over each delivery.
 
     Args:
         version: Of Régul.
@@ -46,17 +48,60 @@ def asyncapi(version: str) -> dict[str, Any]:
                     "subscription_id": {"description": "Id that POST /subscriptions answered."}
                 },
                 "messages": {"event": {"$ref": "#/components/messages/event"}},
-            }
+            },
+            "heartbeat": {
+                "address": "_INBOX_{user}.heartbeat.{subscription_id}",
+                "parameters": {
+                    "user": {"description": "Name signed in with: the subscription or the actor."},
+                    "subscription_id": {"description": "Which is served."},
+                },
+                "messages": {"event": {"$ref": "#/components/messages/event"}},
+            },
+            "webhook": {
+                "address": None,
+                "description": "The endpoint that the subscription named; https, port 443.",
+                "messages": {"signed": {"$ref": "#/components/messages/signed"}},
+            },
         },
         "operations": {
             "receive": {
                 "action": "receive",
                 "channel": {"$ref": "#/channels/out"},
                 "summary": "A durable pull consumer named like the subscription, on stream OUT.",
-            }
+            },
+            "hear": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/heartbeat"},
+                "summary": "Not stored: regul.subscription.heartbeat with the last number sent.",
+            },
+            "take": {
+                "action": "receive",
+                "channel": {"$ref": "#/channels/webhook"},
+                "summary": "Standard Webhooks 1.0.0; 2xx within 15 s confirms the number.",
+            },
         },
-        "components": {"messages": {"event": message}, "schemas": components},
+        "components": {
+            "messages": {"event": message, "signed": {**message, "headers": dict(_SIGNED)}},
+            "schemas": components,
+        },
     }
+
+
+_SIGNED: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "type": "object",
+        "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
+        "properties": {
+            "webhook-id": {"type": "string", "description": "The event's id, at each attempt."},
+            "webhook-timestamp": {"type": "string", "description": "Unix seconds."},
+            "webhook-signature": {
+                "type": "string",
+                "description": "Of `id.timestamp.body`: `v1a,` or `v1,` and base64; two, with a "
+                "space between, while keys overlap.",
+            },
+        },
+    }
+)
 
 
 @cache
