@@ -22,7 +22,7 @@ from routing.model import Appointment
 
 LEASE_S: Final = 20.0
 """Seconds for which one worker has a row; longer than asking a source may take."""
-LONGEST_PAUSE_S: Final = 300.0
+LONGEST_PAUSE_S: Final = 60.0
 """Most seconds between two questions about what has to be undone."""
 LONGEST_WAIT_S: Final = 15.0
 """Most seconds between two questions about what is wanted."""

@@ -24,7 +24,7 @@ from server.layout import LOOPBACK, Layout
 from server.process import Process
 from server.stack import Stack
 
-SOURCE: Final = "agenda-exemple"
+SOURCE: Final = "Exemple en ligne"
 _SCRIPT: Final = ROOT / "examples" / "editor.py"
 _SLOTS: Final = 192
 """Quarters of an hour that the editor offers: two days."""

@@ -23,7 +23,7 @@ from server.source_bookings import Asker
 from tests.integration.routing.world import TERRITORY, Practice, World
 
 SOURCE = "editor"
-LIMITS = Limits(connect_s=1.0, answer_s=1.0)
+LIMITS = Limits(connect_s=0.5, answer_s=0.5)
 
 
 class Editor:
