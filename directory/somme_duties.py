@@ -80,7 +80,7 @@ def build(ground: seed.Ground, communes: Sequence[Commune], start: date, days: i
     Args:
         ground: Everything else of the territory.
         communes: Of the department.
-        start: First local day of the rotas.
+        start: First local day of the rotas; the night before it is covered too.
         days: How many.
     """
     zones, shifts = [], []
@@ -90,7 +90,7 @@ def build(ground: seed.Ground, communes: Sequence[Commune], start: date, days: i
                 id=seed.identity("zone", line, sector[0]), territory_id=ground.territory_id,
                 name=sector[0], line=line, communes=sector[1],
             )  # fmt: skip
-            found = list(_shifts(ground, zone, start, days))
+            found = list(_shifts(ground, zone, start - timedelta(days=1), days + 1))
             if found:
                 zones.append(zone)
                 shifts += found
