@@ -51,8 +51,8 @@ class Links(msgspec.Struct, frozen=True):
     Attributes:
         onward: From who sends to who is sent to.
         back: The same arcs turned round.
-        road_m: Estimated road metres of each arc of `onward`.
-        duration_s: Estimated journey of each arc of `onward`.
+        road_m: Road metres of each arc of `onward`.
+        duration_s: Journey of each arc of `onward`: a router's word, else the estimate.
     """
 
     onward: Arcs
@@ -75,7 +75,7 @@ def freeze(snapshot: Snapshot, links: Iterable[ReferralLink]) -> Links:
     """Freeze links; one whose end is missing or inactive, or that comes again, is left out.
 
     Args:
-        snapshot: Gives rows, places and the territory's journeys.
+        snapshot: Gives rows, places and journeys.
         links: In any order.
     """
     row = {one.id: at for at, one in enumerate(snapshot.services) if one.active}
@@ -90,13 +90,19 @@ def freeze(snapshot: Snapshot, links: Iterable[ReferralLink]) -> Links:
     starts, ends = both[:, 0], both[:, 1]
     lon, lat = snapshot.lon, snapshot.lat
     straight = distance.great_circle_m(lon[starts], lat[starts], lon[ends], lat[ends])
-    trip = distance.by_road(straight, snapshot.travel)
+    # The patient sets out from the commune of who sends him.
+    trips = [
+        snapshot.journeys.to(snapshot.locations[end], metres, snapshot.locations[start].commune)
+        for start, end, metres in zip(
+            starts.tolist(), ends.tolist(), straight.tolist(), strict=True
+        )
+    ]
     count = len(snapshot.services)
     return Links(
         onward=_arcs(starts, ends, count),
         back=_arcs(ends, starts, count),
-        road_m=trip.road_m,
-        duration_s=trip.duration_s,
+        road_m=np.array([trip.road_m for trip in trips], dtype=np.float64),
+        duration_s=np.array([trip.duration_s for trip in trips], dtype=np.float64),
     )
 
 

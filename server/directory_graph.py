@@ -144,19 +144,24 @@ def _starts(world: World, code: str, text: str) -> list[Start]:
     if capability is None:
         return []
     home, rows = places[0], capability.rows
-    trip = distance.travel(
-        home.lon, home.lat, world.seen.lon[rows], world.seen.lat[rows], world.seen.travel
+    straight = distance.great_circle_m(
+        home.lon, home.lat, world.seen.lon[rows], world.seen.lat[rows]
     )
     last_m = search_radii.of_department(home.department).radii()[-1]
     return [
-        Start(
-            care_service_id=world.seen.services[row].id,
-            arrives_at=world.now + timedelta(seconds=float(trip.duration_s[at])),
-            travel_s=float(trip.duration_s[at]),
-        )
-        for at, row in enumerate(rows.tolist())
-        if trip.straight_m[at] <= last_m
+        _start(world, row, metres, home)
+        for row, metres in zip(rows.tolist(), straight.tolist(), strict=True)
+        if metres <= last_m
     ]
+
+
+def _start(world: World, row: int, metres: float, home: Commune) -> Start:
+    trip = world.seen.journeys.to(world.seen.locations[row], metres, home.insee)
+    return Start(
+        care_service_id=world.seen.services[row].id,
+        arrives_at=world.now + timedelta(seconds=trip.duration_s),
+        travel_s=trip.duration_s,
+    )
 
 
 def _closing(options: argparse.Namespace, world: World) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory import finder, gazetteer
+from directory import finder, gazetteer, links
 from directory.distance import TravelModel
 from directory.finder import Wish
 from directory.journeys import ESTIMATE, ROUTER, Journeys, Leg, packed
@@ -84,3 +84,17 @@ def test_the_communes_around_are_the_nearest(lon: float, lat: float, count: int)
     assert len(found) == count == len({one.insee for one in found})
     assert found[0] == gazetteer.nearest(lon, lat, 1e7)
     assert len(gazetteer.around(lon, lat, count, 1_000.0)) <= count
+
+
+def test_links_take_the_word_of_the_router_too() -> None:
+    world = directory_world.demonstration(directory_world.DEMO_AT)
+    arcs = links.freeze(world.seen, world.sends)
+    target = int(arcs.onward.of(int(arcs.back.ends[0]))[0])
+    sender = int(arcs.back.of(target)[0])
+    commune = world.seen.locations[sender].commune
+    said = {world.seen.locations[target].id: packed({commune: Leg(4_321, 9)})}
+    asked = links.freeze(world.seen.with_journeys(Journeys(reaches=said)), world.sends)
+    at = int(arcs.onward.offsets[sender]) + arcs.onward.of(sender).tolist().index(target)
+    assert (asked.duration_s[at], asked.road_m[at]) == (4_321, 9)
+    assert arcs.duration_s[at] != 4_321
+    assert asked.onward.ends.tolist() == arcs.onward.ends.tolist()
