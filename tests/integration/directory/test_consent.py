@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from directory import agreements, consent, loading, reading, service, store
+from directory import absences, agreements, consent, loading, reading, service, store
 from directory.consent import Audience, Consent
 from directory.model import CareServiceId, Need, Schedule, ScheduleId, Visibility
 from kernel import actor as actors
@@ -221,6 +221,49 @@ async def test_no_request_returns_or_claims_a_slot_that_visibility_or_consent_fo
                 schedule, one.visibility, one.start, Audience.CENTRE, now
             ), (wanted, one.key)
             await app.fetchval(RELEASE, claim)
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 1), (2, 2), (1, 2), (3, 3)])
+async def test_an_absence_hides_its_local_days_in_lists_snapshot_and_claims_alike(
+    app: Any, admin: Any, database: Database, system_database: Database, world: Any,
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Slots around both local midnights of Paris: the pure rule and the database agree."""
+    hours = [22.5, 23.5, 46.5, 47.5, 70.5]
+    shown = [world.slot(f"{hour}", hour=hour) for hour in hours]
+    whole = msgspec.structs.replace(world.window, end=world.tomorrow + timedelta(days=4))
+    command = service.Publish(
+        schedule_id=world.schedule_id, window=whole, sequence=1, slots=tuple(shown)
+    )
+    day = world.tomorrow.date()
+    away = absences.Absent(
+        since=day + timedelta(days=first), until=day + timedelta(days=last),
+        schedule_id=world.schedule_id,
+    )  # fmt: skip
+    await database.run(world.clinic, lambda tx: absences.be_absent(tx, world.clinic, away))
+    await database.run(world.clinic, lambda tx: service.publish(tx, world.clinic, command))
+    need = Need(service="general_practice", earliest=datetime.now(UTC))
+    async with system_database.transaction(actors.system()) as tx:
+        snapshot = await loading.load(tx)
+        now = await tx.fetchval("select kernel.regul_now()")
+        schedule = (await loading_schedules(tx))[world.schedule_id]
+        page = await store.shown_slots(tx, world.schedule_id, whole, Audience.CENTRE, (None, 100))
+    allowed = {
+        one.key
+        for one in shown
+        if consent.shows(schedule, one.visibility, one.start, Audience.CENTRE, now)
+    }
+    paris = ZoneInfo("Europe/Paris")
+    assert allowed == {
+        one.key
+        for one in shown
+        if not away.since <= one.start.astimezone(paris).date() <= away.until
+    }
+    assert {one.key for one in page} == allowed
+    found = snapshot.bookable(CareServiceId(world.care_service_id), need, now)
+    assert {one.start for one in found} == {one.start for one in shown if one.key in allowed}
+    for slot, one in zip(await slot_ids(admin), shown, strict=True):
+        assert (await app.fetchval(CLAIM, slot, uuid7()) is not None) is (one.key in allowed)
 
 
 async def loading_schedules(tx: Any) -> dict[ScheduleId, Schedule]:

@@ -1,13 +1,17 @@
 """Offers: what was found, why, why not, with what seed; kept as it was given."""
 
+from collections.abc import Awaitable
 from datetime import timedelta
 
 import pytest
 
+from directory import capacity_reports
+from directory.capacity import CapacityKind, Cause
+from directory.capacity_reports import Said
 from kernel import errors, ids
 from kernel.actor import Role
 from routing import answers, candidates, offers, waiting
-from tests.integration.routing.world import OTHER_TERRITORY, World
+from tests.integration.routing.world import OTHER_TERRITORY, Practice, World
 
 
 async def test_an_offer_is_kept_with_its_seed_version_and_counts(world: World) -> None:
@@ -115,3 +119,33 @@ async def test_a_disposition_that_asks_for_no_place_has_no_offers(world: World) 
     )
     with pytest.raises(errors.Invalid, match="asks for no place"):
         await world.offers(advice)
+
+
+async def test_a_hospital_that_says_it_is_full_comes_after_one_with_beds_and_tells_both(
+    world: World,
+) -> None:
+    def hospital(north_km: float) -> Awaitable[Practice]:
+        return world.practice("emergency_department", north_km=north_km, intake="referral")
+
+    near, far, silent = await hospital(5), await hospital(9), await hospital(30)
+    who = await world.actor(Role.CLINIC, None, (near.organisation_id, far.organisation_id))
+    for at, occupied in ((near, 12), (far, 9)):
+        said = Said(sequence=1, total=12, occupied=occupied, cause=Cause.CENSUS)
+        await world.database.run(
+            who,
+            lambda tx, at=at, said=said: capacity_reports.report(
+                tx, who, at.care_service_id, CapacityKind.EMERGENCY_PLACE, said
+            ),
+        )
+    decided = await world.disposition("U3", "emergency_department")
+    offer = await world.offers(decided.id)
+    assert [one.care_service_id for one in offer.places] == [
+        far.care_service_id, near.care_service_id, silent.care_service_id,
+    ]  # fmt: skip
+    shaped = answers.of_offer(offer, None)
+    told = [[one.fr for one in place.reasons if "urgences" in one.fr] for place in shaped.places]
+    assert told == [
+        ["places aux urgences : 3 libres sur 12, dit il y a 1 min"],
+        ["places aux urgences : complet (12 sur 12), dit il y a 1 min"],
+        [],
+    ]
