@@ -78,6 +78,25 @@ async def test_an_engine_that_is_away_changes_nothing(
     assert await journey_refresh.refresh(system_database, router) == 0, "not again and again"
 
 
+async def test_the_worker_asks_again_until_the_engine_is_back(
+    world: Any, system_database: Database, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journey_refresh, "AWAY_S", 0.02)
+    engine.mood = "broken"
+    asking = asyncio.create_task(journey_refresh.keep(system_database, Osrm(engine.url)))
+    try:
+        async with asyncio.timeout(20):
+            while len(engine.asked) < 3:
+                await asyncio.sleep(0.02)
+            assert (await known(system_database)).asked == 0
+            engine.mood = "well"
+            while (told := await known(system_database)).asked < told.places:
+                await asyncio.sleep(0.02)
+        assert not asking.done()
+    finally:
+        asking.cancel()
+
+
 async def test_a_territory_has_its_own_estimate(
     world: Any, system_database: Database, admin: Any
 ) -> None:
