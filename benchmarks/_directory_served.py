@@ -233,7 +233,10 @@ async def _publish(database: Database, operator: Client, world: France, found: S
         await database.run(clinic, partial(service.publish, actor=clinic, command=command))
     committed = time.perf_counter()
     found.published_ms = (committed - began) * 1000
-    open_ones = {one.care_service_id for one in schedules if not one.paused}
+    # What is held back for the last day may not be shown yet: that depends on the hour.
+    open_ones = {
+        one.care_service_id for one in schedules if not one.paused and one.release_before_s is None
+    }
     found.missing = await _until_visible(operator, world, mine, open_ones)
     found.visible_s = time.perf_counter() - committed
 

@@ -189,6 +189,7 @@ class Keeper:
         self._loaded_s = 0.0
         self._due = False
         self._took_s = 0.0
+        self._reloading: asyncio.Task[Snapshot] | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -207,57 +208,84 @@ class Keeper:
         return self._snapshot is not None
 
     async def run(self) -> None:
-        """Load, then follow the feed for as long as the process lives."""
-        while True:
-            try:
-                await self.step()
-            except errors.Unavailable as away:
-                logger().warning("database.away", code=away.code)
-                await asyncio.sleep(_AGAIN_S)
-                continue
-            await self._bell.wait(_WAIT_S)
+        """Load, then follow the feed for as long as the process lives.
+
+        A whole reload goes on beside the following: what is published meanwhile is seen at once.
+        """
+        try:
+            while True:
+                try:
+                    await self._advance(wait=self._snapshot is None)
+                except errors.Unavailable as away:
+                    logger().warning("database.away", code=away.code)
+                    await asyncio.sleep(_AGAIN_S)
+                    continue
+                await self._bell.wait(_WAIT_S)
+        finally:
+            if self._reloading is not None:
+                self._reloading.cancel()
 
     async def step(self) -> None:
         """Bring the snapshot up to the head of the feed; load it when it is old or missing."""
+        await self._advance(wait=True)
+
+    async def _advance(self, *, wait: bool) -> None:
+        """Follow, take in a reload that is done, begin one that is due; wait for it or not."""
         clock_s = asyncio.get_running_loop().time()
-        current = self._snapshot
-        pause_s = max(RELOAD_S, _RELOAD_SHARE * self._took_s)
-        if current is None or clock_s - self._loaded_s > pause_s:
-            await self._reload(clock_s)
-            return
+        if self._reloading is not None and self._reloading.done():
+            await self._take(self._reloading)
+        due = self._snapshot is None
+        if self._snapshot is not None:
+            followed = await self._followed(self._snapshot)
+            self._snapshot = followed or self._snapshot
+            age_s = clock_s - self._loaded_s
+            due = followed is None or age_s > max(RELOAD_S, _RELOAD_SHARE * self._took_s)
+            due = due or (self._due and age_s > _SOON_SHARE * self._took_s)
+        if due and self._reloading is None:
+            self._due = False
+            self._reloading = asyncio.create_task(self._reloaded(clock_s))
+        if self._reloading is not None and wait:
+            await asyncio.wait([self._reloading])
+            await self._take(self._reloading)
+
+    async def _take(self, reloading: asyncio.Task[Snapshot]) -> None:
+        """Show what was read anew, as far as the feed has come meanwhile; never go back."""
+        self._reloading, due, self._due = None, self._due, True
+        fresh = reloading.result()
+        self._due = due
+        fresh = await self._followed(fresh) or fresh
+        if self._snapshot is None or fresh.version >= self._snapshot.version:
+            self._snapshot = fresh
+
+    async def _followed(self, current: Snapshot) -> Snapshot | None:
+        """Give a snapshot at the head of the feed; None when too much happened since."""
         async with self._database.transaction(actor.system()) as tx:
             head = await feed.head(tx)
             territories = await tx.fetchval(SELECT_TERRITORIES) or []
-        if head <= current.version and not self._due:
-            return
+        if head <= current.version:
+            return current
         events: list[StoredEvent] = []
         for territory_id in territories:
             async with self._database.transaction(actor.system(territory_id)) as tx:
                 found = await feed.read(tx, current.version, MANY)
             if len(found) == MANY:
-                await self._reload(clock_s)
-                return
+                return None
             events += found
         self._due = self._due or any(isinstance(one.event, _WIDE) for one in events)
-        if self._due and clock_s - self._loaded_s > _SOON_SHARE * self._took_s:
-            await self._reload(clock_s)
-            return
         schedules, slots = touched(event for event in events if event.position <= head)
         async with self._database.transaction(actor.system()) as tx:
-            self._snapshot = await refresh(
-                tx, current, head, schedule_ids=schedules, slot_ids=slots
-            )
+            return await refresh(tx, current, head, schedule_ids=schedules, slot_ids=slots)
 
-    async def _reload(self, clock_s: float) -> None:
+    async def _reloaded(self, clock_s: float) -> Snapshot:
         if self._snapshot is None:
             # The first search by coordinates need not wait for the file of communes.
             await asyncio.to_thread(gazetteer.nearest, 0.0, 0.0, 1.0)
         async with self._database.transaction(actor.system()) as tx:
             told = await read(tx)
-        self._snapshot = await freeze(told)
-        self._due = False
+        fresh = await freeze(told)
         self._loaded_s = clock_s
         self._took_s = asyncio.get_running_loop().time() - clock_s
+        return fresh
 
 
 SELECT_TERRITORIES: Final = """

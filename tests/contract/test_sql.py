@@ -44,6 +44,8 @@ READS: dict[str, set[str]] = {
         "directory.care_service",
         "directory.location",
     },
+    # The keeper of the snapshot follows the feed of every centre, one transaction each.
+    "directory": {"kernel.territory"},
 }
 """Room -> tables of lower rooms that its SQL reads; each line needs its reason."""
 DAMAGES = {"server/replay_sabotage.py"}

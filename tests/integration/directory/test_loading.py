@@ -229,3 +229,27 @@ async def test_a_running_keeper_loads_by_itself(database: Database, world: Any) 
     found = keeper.snapshot.service(world.care_service_id)
     assert found is not None
     assert found.service == "general_practice"
+
+
+async def test_what_is_published_during_a_reload_is_seen_before_it_ends(
+    admin: Any, database: Database, system_database: Database, world: Any, publish: Any
+) -> None:
+    keeper = Keeper(database)
+    await keeper.step()
+    # Only a reload reads the weekly hours: it stands still at this lock, following does not.
+    keeper._loaded_s = 0.0
+    async with admin.transaction():
+        await admin.execute("lock table directory.opening in access exclusive mode")
+        running = asyncio.create_task(keeper.run())
+        await publish([world.slot("a")])
+        await settle(system_database)
+        async with asyncio.timeout(5):
+            while not keeper.snapshot.diaries.count():
+                await asyncio.sleep(0.01)
+        assert keeper._reloading is not None
+        reloading = keeper._reloading
+    await asyncio.wait([reloading])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert reloading.result().version <= keeper.snapshot.version
+    assert keeper.snapshot.diaries.count() == 1
