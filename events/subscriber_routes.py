@@ -21,7 +21,7 @@ from kernel.actor import require
 from kernel.database import Tx
 from kernel.edge import Edge
 
-Number = Annotated[int | None, QueryParameter(ge=0, le=2**62)]
+Number = Annotated[int, QueryParameter(ge=-1, le=2**62)]
 Since = Annotated[datetime | None, QueryParameter()]
 
 
@@ -228,7 +228,7 @@ async def stream(
     request: Request[Any, Any, Any],
     subscription_id: FromPath[UUID],
     *,
-    after: Number = None,
+    after: Number = -1,
     since: Since = None,
 ) -> ServerSentEvent:
     """Follow a subscription as server-sent events; `id` is its number.
@@ -241,13 +241,14 @@ async def stream(
         live: The process' live feed.
         request: For the header.
         subscription_id: Which.
-        after: Number before the first one wanted.
+        after: Number before the first one wanted; -1 = not named.
         since: Events that happened at this moment or later.
     """
     require(edge.actor, "event.read")
     known = await edge.run(lambda tx: subscriptions.get(tx, edge.actor, subscription_id))
     seen = subscription_stream.number_of(request.headers.get("last-event-id"))
-    begin = after if seen is None else seen
+    named = None if after < 0 else after
+    begin = named if seen is None else seen
     if begin is None and since is not None:
         begin = await edge.run(
             lambda tx: subscriptions.number_before(tx, edge.actor, subscription_id, since)

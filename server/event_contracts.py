@@ -41,45 +41,8 @@ def asyncapi(version: str) -> dict[str, Any]:
             "description": "Numbered without gaps per subscription; idempotent by `id`.",
         },
         "defaultContentType": "application/json",
-        "channels": {
-            "out": {
-                "address": "out.{subscription_id}",
-                "parameters": {
-                    "subscription_id": {"description": "Id that POST /subscriptions answered."}
-                },
-                "messages": {"event": {"$ref": "#/components/messages/event"}},
-            },
-            "heartbeat": {
-                "address": "_INBOX_{user}.heartbeat.{subscription_id}",
-                "parameters": {
-                    "user": {"description": "Name signed in with: the subscription or the actor."},
-                    "subscription_id": {"description": "Which is served."},
-                },
-                "messages": {"event": {"$ref": "#/components/messages/event"}},
-            },
-            "webhook": {
-                "address": None,
-                "description": "The endpoint that the subscription named; https, port 443.",
-                "messages": {"signed": {"$ref": "#/components/messages/signed"}},
-            },
-        },
-        "operations": {
-            "receive": {
-                "action": "receive",
-                "channel": {"$ref": "#/channels/out"},
-                "summary": "A durable pull consumer named like the subscription, on stream OUT.",
-            },
-            "hear": {
-                "action": "receive",
-                "channel": {"$ref": "#/channels/heartbeat"},
-                "summary": "Not stored: regul.subscription.heartbeat with the last number sent.",
-            },
-            "take": {
-                "action": "receive",
-                "channel": {"$ref": "#/channels/webhook"},
-                "summary": "Standard Webhooks 1.0.0; 2xx within 15 s confirms the number.",
-            },
-        },
+        "channels": dict(_CHANNELS),
+        "operations": dict(_OPERATIONS),
         "components": {
             "messages": {"event": message, "signed": {**message, "headers": dict(_SIGNED)}},
             "schemas": components,
@@ -87,6 +50,49 @@ def asyncapi(version: str) -> dict[str, Any]:
     }
 
 
+_CHANNELS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "out": {
+            "address": "out.{subscription_id}",
+            "parameters": {
+                "subscription_id": {"description": "Id that POST /subscriptions answered."}
+            },
+            "messages": {"event": {"$ref": "#/components/messages/event"}},
+        },
+        "heartbeat": {
+            "address": "_INBOX_{user}.heartbeat.{subscription_id}",
+            "parameters": {
+                "user": {"description": "Name signed in with: the subscription or the actor."},
+                "subscription_id": {"description": "Which is served."},
+            },
+            "messages": {"event": {"$ref": "#/components/messages/event"}},
+        },
+        "webhook": {
+            "address": None,
+            "description": "The endpoint that the subscription named; https, port 443.",
+            "messages": {"signed": {"$ref": "#/components/messages/signed"}},
+        },
+    }
+)
+_OPERATIONS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "receive": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/out"},
+            "summary": "A durable pull consumer named like the subscription, on stream OUT.",
+        },
+        "hear": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/heartbeat"},
+            "summary": "Not stored: regul.subscription.heartbeat with the last number sent.",
+        },
+        "take": {
+            "action": "receive",
+            "channel": {"$ref": "#/channels/webhook"},
+            "summary": "Standard Webhooks 1.0.0; 2xx within 15 s confirms the number.",
+        },
+    }
+)
 _SIGNED: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "type": "object",
