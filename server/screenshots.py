@@ -80,12 +80,12 @@ async def _run(home: Path, chromium: str) -> None:
         morning = await _live(stack)
         async with async_playwright() as player:
             browser = await player.chromium.launch(executable_path=chromium)
-            await _picture_pages(browser, stack.base_url, morning)
+            await _picture_pages(browser, stack.base_url, *morning)
             await browser.close()
 
 
-async def _live(stack: Stack) -> list[str]:
-    """Let the morning happen; give the cases in the order of their calls."""
+async def _live(stack: Stack) -> tuple[list[str], str]:
+    """Let the morning happen; give the cases in the order of their calls, and a hospital."""
     key_file = stack.layout.keys / "master.key"
     operator, physician, receiver = (
         Client(stack.base_url, seed.key(key_file, login))
@@ -113,9 +113,23 @@ async def _live(stack: Stack) -> list[str]:
         said = {"priority": proposed, "stream": "AMU"}
         await operator.post(f"/api/v1/cases/{case}/qualification", said)
     await _place(physician, receiver, opened)
+    hospital = await _beds(receiver)
     for client in (operator, physician, receiver):
         await client.close()
-    return opened
+    return opened, hospital
+
+
+async def _beds(receiver: Client) -> str:
+    """Let the emergency departments say their beds; give the first of them."""
+    found = await receiver.get("/api/v1/care-services?service=emergency_department", dict)
+    hospitals = [one["id"] for one in found["care_services"]]
+    for number, hospital in enumerate(hospitals):
+        for sequence, occupied, cause in ((1, 9, "census"), (2, 10 + number % 3, "admission")):
+            said = {"sequence": sequence, "total": 12, "occupied": occupied, "cause": cause}
+            for kind in ("emergency_place", "short_stay_bed")[: 2 - number % 2]:
+                path = f"/api/v1/care-services/{hospital}/capacity/{kind}"
+                await receiver.accepted("PUT", path, said)
+    return str(hospitals[0])
 
 
 async def _place(physician: Client, receiver: Client, opened: list[str]) -> None:
@@ -146,7 +160,9 @@ async def _place(physician: Client, receiver: Client, opened: list[str]) -> None
             await receiver.post(path, {})
 
 
-async def _picture_pages(browser: "Browser", base_url: str, cases: list[str]) -> None:
+async def _picture_pages(
+    browser: "Browser", base_url: str, cases: list[str], hospital: str
+) -> None:
     chest, abdomen = cases[7], cases[3]
     for name, login, path, size, dark in (
         ("connexion", "", "/login", _WIDE, False),
@@ -156,6 +172,9 @@ async def _picture_pages(browser: "Browser", base_url: str, cases: list[str]) ->
         ("regulation", "physician", f"/regulation/{abdomen}", _WIDE, False),
         ("option", "physician", f"/regulation/{abdomen}", _WIDE, False),
         ("relais", "supervisor", "/relais", _WIDE, False),
+        ("lieu", "operator", f"/lieux/{hospital}", _WIDE, False),
+        ("sources", "supervisor", "/sources", _WIDE, False),
+        ("hopital", "receiver", "/cabinet", _WIDE, False),
         ("cabinet", "clinic", "/cabinet", _WIDE, False),
         ("cabinet-telephone", "clinic", "/cabinet", _NARROW, False),
     ):

@@ -145,7 +145,7 @@ async def test_a_hospital_that_says_it_is_full_comes_after_one_with_beds_and_tel
     shaped = answers.of_offer(offer, None)
     told = [[one.fr for one in place.reasons if "urgences" in one.fr] for place in shaped.places]
     assert told == [
-        ["places aux urgences : 3 libres sur 12, dit il y a 1 min"],
+        ["places aux urgences libres : 3 sur 12, dit il y a 1 min"],
         ["places aux urgences : complet (12 sur 12), dit il y a 1 min"],
         [],
     ]

@@ -146,11 +146,11 @@ def beds(number: int, free: int, age_h: float = 0, freshness: str = "fresh") -> 
 @pytest.mark.parametrize(
     ("free", "age_h", "freshness", "best", "text"),
     [
-        (3, 0.34, "fresh", 1, "lits d'hospitalisation : 3 libres sur 12, dit il y a 20 min"),
+        (3, 0.34, "fresh", 1, "lits d'hospitalisation libres : 3 sur 12, dit il y a 20 min"),
         (0, 0.34, "fresh", 2, "lits d'hospitalisation : complet (12 sur 12), dit il y a 20 min"),
         (-2, 1, "fresh", 2, "lits d'hospitalisation : débordé (14 pour 12), dit il y a 1 h"),
         (3, 5, "marked", 2,
-         "lits d'hospitalisation : 3 libres sur 12, mais dit il y a 5 h, à vérifier"),
+         "lits d'hospitalisation libres : 3 sur 12, mais dit il y a 5 h, à vérifier"),
         (0, 72, "outdated", 1, "lits d'hospitalisation : chiffre trop ancien (dit il y a 3 j)"),
     ],
 )  # fmt: skip
