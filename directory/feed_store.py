@@ -180,7 +180,10 @@ async def aliases(
     tx: Tx, feed_id: UUID, noun: Noun, keys: Sequence[str] | None = None
 ) -> Mapping[str, Alias]:
     """Give the aliases of a feed that are not gone, of these keys or all, by key."""
-    rows = await tx.fetch(SELECT_ALIASES, feed_id, noun, None if keys is None else list(keys))
+    if keys is None:
+        rows = await tx.fetch(SELECT_ALIASES, feed_id, noun)
+    else:
+        rows = await tx.fetch(SELECT_ALIASES_NAMED, feed_id, noun, list(keys))
     return {row["key"]: Alias(**dict(row)) for row in rows}
 
 
@@ -295,7 +298,15 @@ limit $2
 
 SELECT_ALIASES: Final = """
 select key, id, fingerprint from directory.feed_alias
-where feed_id = $1 and noun = $2 and gone_at is null and ($3::text[] is null or key = any ($3))
+where feed_id = $1 and noun = $2 and gone_at is null
+"""
+
+# By the index for each key: a batch of a register asks for a thousand among millions.
+SELECT_ALIASES_NAMED: Final = """
+select a.key, a.id, a.fingerprint
+from unnest($3::text[]) as n (key)
+    join directory.feed_alias a on a.feed_id = $1 and a.noun = $2 and a.key = n.key
+where a.gone_at is null
 """
 
 UPSERT_ALIASES: Final = """
