@@ -34,7 +34,9 @@ CAUSES: Final = tuple(
 """As the form lists them: a count first, which is what is mostly typed."""
 _STEPS: Final = {"admission": 1, "discharge": -1}
 _MOST: Final = 30
-_WITHOUT_BEDS: Final = frozenset({"ambulance", "fire_rescue", "imaging", "laboratory", "pharmacy", "smur"})
+_WITHOUT_BEDS: Final = frozenset(
+    {"ambulance", "fire_rescue", "imaging", "laboratory", "pharmacy", "smur"}
+)
 """Engaged by a referral, but nobody lies there."""
 
 

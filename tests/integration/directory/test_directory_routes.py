@@ -110,9 +110,7 @@ async def test_broken_questions_are_problems(client: Client, world: Any) -> None
     assert (unknown.status_code, unknown.json()["code"]) == (422, "service_unknown")
 
 
-async def test_a_clinic_lists_its_own_schedules(
-    client: Client, world: Any, speaker: Any
-) -> None:
+async def test_a_clinic_lists_its_own_schedules(client: Client, world: Any, speaker: Any) -> None:
     (one,) = (await client.get("/api/v1/schedules")).json()["schedules"]
     assert (one["id"], one["zone"]) == (str(world.schedule_id), "Europe/Paris")
     assert (one["ownership"], one["sequence"], one["paused"]) == ("owned", 0, False)

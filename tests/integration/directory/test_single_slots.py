@@ -203,6 +203,7 @@ async def test_an_absence_hides_its_own_days_only_and_is_ended_by_its_people_onl
     assert await _bookable(database, world) == 1
     for who in (world.stranger, world.operator):
         with pytest.raises(errors.Forbidden):
-            await database.run(who, lambda tx, who=who: absences.end(tx, who, absence.id))
+            async with database.transaction(who) as tx:
+                await absences.end(tx, who, absence.id)
     with pytest.raises(errors.Missing):
         await database.run(world.clinic, lambda tx: absences.end(tx, world.clinic, uuid7()))

@@ -7,7 +7,7 @@ import pytest
 from directory import service, standings
 from directory.standings import Objection, Trusted
 from directory.trust import NEWCOMER, Outcome
-from events import handoffs
+from events import escalation, handoffs
 from kernel import actor as actors
 from kernel import errors, ids
 from kernel.actor import Actor, Role
@@ -75,7 +75,7 @@ async def test_silence_where_an_answer_was_owed_is_learned(world: World) -> None
         booked.handoff_id,
     )
     async with world.system.transaction(SYSTEM) as tx:
-        await handoffs.sweep(tx, SYSTEM)
+        await escalation.sweep(tx, SYSTEM)
     await world.react()
     assert counts(await figure(world, at)) == (0, 0, 1, 0)
 
@@ -140,9 +140,8 @@ async def test_a_clinic_sees_its_own_figure_only_and_may_contest_it(world: World
         known = await standings.estimates(tx, [at.organisation_id, other.organisation_id])
     assert known[at.organisation_id].contested
     (place,) = (await world.offers(decided.id)).places
-    assert (place.acceptance, place.asked) == (
-        pytest.approx(own.acceptance, abs=1e-3), own.accepted + own.refused,
-    )  # fmt: skip
+    assert place.acceptance == pytest.approx(own.acceptance, abs=1e-3)
+    assert place.asked == own.accepted + own.refused
     assert place.as_of is None or not place.marked
 
 

@@ -131,12 +131,10 @@ async def test_a_hospital_that_says_it_is_full_comes_after_one_with_beds_and_tel
     who = await world.actor(Role.CLINIC, None, (near.organisation_id, far.organisation_id))
     for at, occupied in ((near, 12), (far, 9)):
         said = Said(sequence=1, total=12, occupied=occupied, cause=Cause.CENSUS)
-        await world.database.run(
-            who,
-            lambda tx, at=at, said=said: capacity_reports.report(
+        async with world.database.transaction(who) as tx:
+            await capacity_reports.report(
                 tx, who, at.care_service_id, CapacityKind.EMERGENCY_PLACE, said
-            ),
-        )
+            )
     decided = await world.disposition("U3", "emergency_department")
     offer = await world.offers(decided.id)
     assert [one.care_service_id for one in offer.places] == [
