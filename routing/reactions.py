@@ -4,8 +4,8 @@ A refused or withdrawn place is never a dead end: the need goes on the waiting l
 one who had placed it, with a deadline; a patient who did not come is called back. Consumed:
 `handoff.requested|accepted|refused|overdue|escalated|taken|arrived|cancelled`,
 `appointment.cancelled`, `appointment.fulfilled`, `appointment.missed`, `slot.displaced`,
-`case.closed`, `death.confirmed`. What a receiver did is learned from (`directory.standings`); that a patient did not
-come (`appointment.missed`) is not.
+`case.closed`, `death.confirmed`. What a receiver did is learned from (`directory.standings`); that
+a patient did not come (`appointment.missed`) is not.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events import ladder
+from events.fact import Acuity
 from events.ladder import Colleague, Ladder, Post
 
 SHIPPED = ladder.shipped()
@@ -31,7 +32,7 @@ posts = st.lists(
 
 @given(acuities, st.integers(0, 9), posts, staff)
 def test_only_who_is_not_off_duty_is_told(
-    acuity: str, level: int, roster: list[Post], there: list[Colleague]
+    acuity: Acuity, level: int, roster: list[Post], there: list[Colleague]
 ) -> None:
     step = ladder.climb(SHIPPED, level, acuity, roster, there)
     assert (step.role is None) != (step.actor_id is None)
@@ -41,7 +42,7 @@ def test_only_who_is_not_off_duty_is_told(
 
 @given(acuities, posts, staff)
 def test_the_ladder_climbs_to_the_whole_centre_and_stays_there(
-    acuity: str, roster: list[Post], there: list[Colleague]
+    acuity: Acuity, roster: list[Post], there: list[Colleague]
 ) -> None:
     level, seen = 0, []
     for _ in range(5):
