@@ -54,12 +54,14 @@ def test_a_clinic_sets_its_consent_is_away_and_contests_by_keyboard(desk: Desks,
     clinic.page.locator("#f-since").press("Enter")
     clinic.page.wait_for_selector("#agreement .done:has-text('0 créneaux retirés')")
 
-    assert clinic.page.locator("#trust h3 .num").text_content() == "90 %"
+    organisation = found["organisation_id"]
+    trust = f"/organisations/{organisation}/trust"
+    percent = round(100 * api("supervisor").send("GET", trust)["acceptance"])
+    assert clinic.page.locator("#trust h3 .num").text_content() == f"{percent} %"
     clinic.page.locator("#contest-form button").press("Enter")
     clinic.page.wait_for_selector("#agreement .done:has-text('Contestation transmise')")
     clinic.page.wait_for_selector("#trust:has-text('demande jamais reçue')")
-    organisation = found["organisation_id"]
-    shown = api("supervisor").send("GET", f"/organisations/{organisation}/trust")
+    shown = api("supervisor").send("GET", trust)
     assert [one["reason"] for one in shown["contests"]] == ["never_received"]
 
     for name in ("#f-quota", "#f-hours", "#f-clock"):
