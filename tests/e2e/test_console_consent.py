@@ -54,8 +54,7 @@ def test_a_clinic_sets_its_consent_is_away_and_contests_by_keyboard(desk: Desks,
     clinic.page.locator("#f-since").press("Enter")
     clinic.page.wait_for_selector("#agreement .done:has-text('0 créneaux retirés')")
 
-    organisation = found["organisation_id"]
-    trust = f"/organisations/{organisation}/trust"
+    trust = f"/organisations/{found['organisation_id']}/trust"
     percent = round(100 * api("supervisor").send("GET", trust)["acceptance"])
     assert clinic.page.locator("#trust h3 .num").text_content() == f"{percent} %"
     clinic.page.locator("#contest-form button").press("Enter")
