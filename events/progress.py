@@ -161,7 +161,7 @@ async def take(tx: Tx, actor: Actor, alarm_id: UUID) -> Alarm:
 
 
 async def raise_alarms(tx: Tx) -> int:
-    """Name an owner for each webhook that failed long enough or stopped.
+    """Name an owner for each webhook that failed long enough or stopped; close what is over.
 
     Args:
         tx: A transaction under `regul_system`.
@@ -169,6 +169,7 @@ async def raise_alarms(tx: Tx) -> int:
     Returns:
         How many alarms were raised now.
     """
+    await tx.execute(CLOSE_SETTLED)
     due = await tx.fetch(SELECT_UNOWNED, float(ALARM_AFTER_S))
     raised = 0
     for row in due:
@@ -223,6 +224,13 @@ TAKE_ALARM: Final = """
 update events.subscription_alarm set taken_by = $2, taken_at = kernel.regul_now()
 where id = $1 and closed_at is null
 returning id, subscription_id, reason, owner_role, owner_actor_id, raised_at, taken_by, taken_at
+"""
+CLOSE_SETTLED: Final = """
+update events.subscription_alarm a set closed_at = kernel.regul_now()
+from events.subscription s
+join events.progress p on p.subscription_id = s.id
+where a.closed_at is null and s.id = a.subscription_id
+  and (not s.active or (s.stopped_at is null and p.failing_since is null))
 """
 SELECT_UNOWNED: Final = """
 select distinct s.id, o.territory_id,

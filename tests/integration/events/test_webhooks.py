@@ -220,6 +220,12 @@ async def test_gone_means_never_again_and_somebody_owns_it(hook: Hook) -> None:
         "supervisor",
     )
 
+    hook.receiver.answer = lambda _: OK
+    await hook.resume()
+    await hook.send()
+    await hook.sender.raise_alarms()
+    assert await hook.database.run(who, lambda tx: progress.alarms(tx, who)) == []
+
 
 async def test_the_wish_to_be_asked_later_is_honoured(
     hook: Hook, admin: "asyncpg.Connection[asyncpg.Record]"
