@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from tests.e2e.test_console_consent import until_loaded
 from tests.e2e.test_console_pages import violations
 from tests.running import Running
 
@@ -30,6 +31,7 @@ async def let_time_pass(dsn: str, subscription: str) -> None:
 
 
 def test_a_supervisor_takes_a_webhook_that_fails(desk: Desks, api: Apis, running: Running) -> None:
+    until_loaded(api)
     kinds = ["case.opened"]
     centre, partner = api("supervisor"), api("partner-a")
     own = partner.send("POST", "/subscriptions", {"kinds": kinds})["id"]
