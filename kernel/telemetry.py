@@ -50,6 +50,16 @@ def keep_allowed(
     return fields
 
 
+class _Lines:
+    """Writes each line to what is stderr at that moment: a command may have replaced it since."""
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
 def configure(level: str) -> None:
     """Set logging up once a process: JSON lines on stderr.
 
@@ -66,7 +76,7 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_Lines,
         cache_logger_on_first_use=True,
     )
 
