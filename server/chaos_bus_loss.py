@@ -174,7 +174,7 @@ class Run:
         self._keys = keys
         self._sabotage = sabotage
         self._bus = Bus(server.url, "chaos")
-        self._patience_s = 20.0 if sabotage else PATIENCE_S
+        self._patience_s = 4.0 if sabotage else PATIENCE_S
 
     async def all(self, size: int, rounds: int, seed: int) -> Outcome:
         """Write, damage, wait until mended, and look.

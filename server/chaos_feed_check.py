@@ -52,6 +52,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return not self.gaps and not any(sum(one.values()) for one in wrong)
 
 
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What PostgreSQL holds, read in one transaction.
+
+    Attributes:
+        recorded: Every event, in the order of recording.
+        reacted: What the follower did, in the order of doing.
+        chain_broken: The hash chain does not fit somewhere.
+        head: The last position.
+    """
+
+    recorded: Sequence[asyncpg.Record]
+    reacted: Sequence[asyncpg.Record]
+    chain_broken: bool
+    head: int
+
+
 class Calls:
     """Takes calls through the API, each under a key of its own, until told to stop.
 
@@ -116,12 +132,8 @@ class Check:
             kills: Of each process.
             seconds: Until the last effect.
         """
-        async with self._database.transaction(system()) as tx:
-            await tx.execute("set local statement_timeout = '60s'")
-            recorded = await tx.fetch(SELECT_RECORDED)
-            reacted = await tx.fetch(SELECT_EFFECTS)
-            chain = await sequencer.verify(tx)
-            head = await feed.head(tx)
+        record = await self._record()
+        recorded, head = record.recorded, record.head
         planned = [one for lane in range(chaos_feed_roles.LANES) for one in self._roles.lane(lane)]
         ids = {row["event_id"]: row for row in recorded}
         placed = [row["event_id"] for row in recorded if row["position"] is not None]
@@ -131,7 +143,7 @@ class Check:
             received = effects.all()
         delivered = [UUID(one) for _, one in received]
         opened = {row["event_id"] for row in recorded if row["kind"] == chaos_world.OPENED}
-        followed = [row["event_id"] for row in reacted]
+        followed = [row["event_id"] for row in record.reacted]
         copied = await self._copied(nats_url, head)
         lost = {
             "record": sum(one.id not in ids for one in planned),
@@ -157,9 +169,19 @@ class Check:
                 "record": _inverted(placed, ids),
                 "subscriber": _inverted(delivered, ids),
             },
-            gaps=(head - len(placed)) + (chain is not None) + _breaks(received),
+            gaps=(head - len(placed)) + record.chain_broken + _breaks(received),
             seconds=seconds,
         )
+
+    async def _record(self) -> Record:
+        async with self._database.transaction(system()) as tx:
+            await tx.execute("set local statement_timeout = '60s'")
+            return Record(
+                recorded=await tx.fetch(SELECT_RECORDED),
+                reacted=await tx.fetch(SELECT_EFFECTS),
+                chain_broken=await sequencer.verify(tx) is not None,
+                head=await feed.head(tx),
+            )
 
     def _journal(self) -> list[UUID]:
         """Read what the writer was told is committed; a last line may be cut by a kill."""
