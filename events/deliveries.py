@@ -250,8 +250,8 @@ from events.delivery d
 join events.subscription s on s.id = d.subscription_id
 join events.position p on p.position = d.position
 left join events.outbox o on o.id = p.outbox_id
-where d.subscription_id = $1 and d.event_number > $2
-order by d.event_number limit $3
+where d.subscription_id = $1 and d.event_number > $2 and d.event_number <= $2 + $3::bigint
+order by d.event_number
 """
 SELECT_BEFORE_KEPT: Final = """
 select coalesce(

@@ -68,7 +68,9 @@ class Subscriber:
     def _done(self, event: Event) -> None:
         self._handle(event)
         self.number = event.number
-        self._kept.write_text(str(self.number))
+        new = self._kept.with_suffix(".new")
+        new.write_text(str(self.number))
+        new.replace(self._kept)  # whole or not at all: a kill may come between two bytes
 
     def _page(self) -> list[Event]:
         path = f"/api/v1/subscriptions/{self._id}/events?after={self.number}&limit={PAGE}"

@@ -8,9 +8,9 @@ effects and the follower's effects are compared, event by event.
 
 import argparse
 import asyncio
-import collections
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -167,17 +167,21 @@ async def _until_written(database: Database, roles: Roles) -> None:
 async def _until_told(database: Database, roles: Roles) -> None:
     """Wait until subscriber and follower have had every effect, or nothing moves any more."""
 
-    def done(row: asyncpg.Record) -> bool:
+    def number() -> int:
         with contextlib.closing(Effects(roles.store)) as effects:
-            numbers = effects.last()
-        told = row["reacted"] >= row["head"] and numbers >= row["numbered"]
+            return effects.last()
+
+    def done(row: asyncpg.Record) -> bool:
+        told = row["reacted"] >= row["head"] and number() >= row["numbered"]
         return bool(row["waiting"] == 0 and row["numbered"] >= row["head"] and told)
 
-    await _progress(database, done)
+    await _progress(database, done, number)
 
 
 async def _progress(
-    database: Database, done: "collections.abc.Callable[[asyncpg.Record], bool]"
+    database: Database,
+    done: Callable[[asyncpg.Record], bool],
+    number: Callable[[], int] = lambda: 0,
 ) -> None:
     moved, before = time.monotonic(), None
     while time.monotonic() - moved < STALLED_S:
@@ -186,8 +190,8 @@ async def _progress(
                 row = await tx.fetchrow(SELECT_PROGRESS)
             if done(row):
                 return
-            if row != before:
-                moved, before = time.monotonic(), row
+            if (row, number()) != before:
+                moved, before = time.monotonic(), (row, number())
         await asyncio.sleep(0.25)
 
 
