@@ -280,11 +280,13 @@ def _entry(row: asyncpg.Record) -> WaitingEntry:
 
 
 INSERT_ENTRY: Final = """
+with instant as materialized (select kernel.regul_now() as at)
 insert into routing.waiting_entry (id, territory_id, case_id, disposition_id, service, acuity,
-    owner_id, binding_constraint, deadline)
-values ($1, $2, $3, $4, $5, $6, $7, $8,
-    least($9::timestamptz, kernel.regul_now() + $11,
-        case when $10::timestamptz > kernel.regul_now() then $10::timestamptz end))
+    owner_id, binding_constraint, entered_at, deadline)
+select $1, $2, $3, $4, $5, $6, $7, $8, i.at,
+    least($9::timestamptz, i.at + $11::interval,
+        case when $10::timestamptz > i.at then $10::timestamptz end)
+from instant i
 returning id, case_id, disposition_id, territory_id, owner_id, service, acuity, state,
     binding_constraint, entered_at, deadline, escalated_at
 """
