@@ -90,6 +90,17 @@ class KeyRing:
         self._remember(key)
         return key
 
+    def opened(self, key_id: UUID) -> DataKey | None:
+        """Give a data key that is open here already.
+
+        Args:
+            key_id: Its row.
+        """
+        known = self._opened.get(key_id)
+        if known is not None:
+            self._opened.move_to_end(key_id)
+        return known
+
     async def open_key(self, tx: Tx, key_id: UUID) -> DataKey:
         """Open a data key.
 
@@ -103,8 +114,7 @@ class KeyRing:
         Raises:
             Expired: `key_shredded`: the text it sealed is gone for good.
         """
-        if (known := self._opened.get(key_id)) is not None:
-            self._opened.move_to_end(key_id)
+        if (known := self.opened(key_id)) is not None:
             return known
         row = await tx.fetchrow(SELECT_KEY, key_id)
         if row is None or row["wrapped"] is None:

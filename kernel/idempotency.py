@@ -6,7 +6,7 @@ made, never a body: the answer to a repetition is read again from the reference.
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -18,6 +18,15 @@ from kernel.database import Tx
 _LONGEST: Final = 200
 
 T = TypeVar("T")
+
+
+def usable(key: str | None) -> TypeGuard[str]:
+    """Tell whether a key is one: printable ASCII of 1-200 signs.
+
+    Args:
+        key: Value of the header, when there was one.
+    """
+    return key is not None and 0 < len(key) <= _LONGEST and key.isascii() and key.isprintable()
 
 
 async def once(
@@ -51,7 +60,7 @@ async def once(
     if not key:
         code = "idempotency_key_missing"
         raise errors.Malformed(code, "This write needs an Idempotency-Key header.")
-    if len(key) > _LONGEST or not key.isascii() or not key.isprintable():
+    if not usable(key):
         code = "idempotency_key_unusable"
         raise errors.Malformed(code, "The Idempotency-Key is not printable ASCII of 1-200 signs.")
     digest = hashlib.sha256(body).digest()

@@ -20,6 +20,7 @@ from kernel.edge import Edge
 from routing import (
     answers,
     appointments,
+    booking,
     candidates,
     holds,
     incoming,
@@ -96,11 +97,7 @@ async def read_offer(edge: NamedDependency[Edge], offer_id: FromPath[UUID]) -> O
 @post("/holds", summary="Hold a place", tags=["routing"])
 async def place_hold(edge: NamedDependency[Edge], data: JSONBody[holds.PlaceHold]) -> Hold:
     """Claim a seat for a limited time. 409 `slot_taken` with `next_best`, 429."""
-    hold_s = edge.settings.hold_s
-    held: Hold = await edge.once(
-        _with_id(lambda tx: holds.place(tx, edge.actor, data, hold_s=hold_s)), holds.get
-    )
-    return held
+    return await booking.place(edge, data)
 
 
 @delete("/holds/{hold_id:uuid}", summary="Give a hold back", tags=["routing"], status_code=_OK)
@@ -127,11 +124,7 @@ async def extend_hold(edge: NamedDependency[Edge], hold_id: FromPath[UUID]) -> H
 @post("/appointments", summary="Book a held place", tags=["routing"])
 async def book(edge: NamedDependency[Edge], data: JSONBody[appointments.Book]) -> Appointment:
     """Turn a hold into an appointment. 409 `slot_withdrawn`, 410 `hold_expired`."""
-    booked: Appointment = await edge.once(
-        _with_id(lambda tx: appointments.book(tx, edge.actor, data, edge.keys)),
-        lambda tx, found: appointments.get(tx, edge.actor, found, edge.keys),
-    )
-    return booked
+    return await booking.book(edge, data)
 
 
 @get("/appointments/{appointment_id:uuid}", summary="Read an appointment", tags=["routing"])
