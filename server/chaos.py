@@ -17,7 +17,9 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     "bus-loss": ("chaos_bus_loss", "the bus' files wiped, cut, bits flipped: nothing is lost"),
     "bus-away": ("chaos_bus_away", "the bus stopped and restarted: no one at work notices"),
     "subscriber": ("chaos_subscriber", "messages dropped, doubled, reordered: the example repairs"),
+    "site": ("chaos_site", "a site cut off from the centre: each handoff once, in order, soon"),
     "handoffs": ("chaos_handoffs", "receivers dead, slow or silent: a human answers or is called"),
+    "booking": ("chaos_booking", "places fought for while workers and PostgreSQL are killed"),
     "availability": ("chaos_availability", "diaries published anew while their places are booked"),
 }
 """Kind -> (module, what it does); a kind whose module is missing is not offered."""
