@@ -13,47 +13,22 @@ import contextlib
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
+from benchmarks import booking_rates
+from benchmarks._booking_world import World, opened
 from kernel import crypto, errors, ids
-from kernel.actor import Actor, Role
-from kernel.crypto import KeyRing, ensure_master
-from kernel.database import Database, open_database
+from kernel.crypto import KeyRing
 from routing import appointments, holds
 from server import report
 from server.cli import version
-from server.refusal import Refusal
-from server.stack import Stack, throw_away_home
 
-TERRITORY = UUID("00000000-0000-7000-8000-0000000b0001")
-ORGANISATION = UUID("00000000-0000-7000-8000-0000000b0002")
-LOCATION = UUID("00000000-0000-7000-8000-0000000b0003")
-CARE_SERVICE = UUID("00000000-0000-7000-8000-0000000b0004")
-SCHEDULE = UUID("00000000-0000-7000-8000-0000000b0005")
 TEXT = "Sonner au deuxième étage, code 42A, prévenir la voisine."
 WORKERS = 16
 VARIANTS = ("full", "without_rls", "without_encryption")
-
-
-class World(msgspec.Struct, kw_only=True):
-    """A database with needs and slots to spend.
-
-    Attributes:
-        actors: One for each worker: an actor's own holds wait for each other.
-        needs: Dispositions nobody has placed yet.
-        slots: Slots with one free seat each.
-    """
-
-    database: Database
-    admin: asyncpg.Connection
-    keys: KeyRing
-    actors: Sequence[Actor]
-    needs: Iterator[UUID]
-    slots: Iterator[UUID]
 
 
 class Times(msgspec.Struct, kw_only=True):
@@ -73,127 +48,6 @@ class Times(msgspec.Struct, kw_only=True):
 
 class UndoError(Exception):
     """Rolls a measured statement back."""
-
-
-@contextlib.asynccontextmanager
-async def opened(count: int) -> AsyncIterator[World]:
-    """Start the servers and write `count` needs and slots."""
-    with throw_away_home() as home:
-        async with Stack(home, api=False, worker=False, environ={}) as stack:
-            if stack.postgres is None:
-                raise Refusal("The embedded PostgreSQL did not start.")
-            database = await open_database(stack.dsn, "regul_app", 16)
-            admin = await asyncpg.connect(stack.postgres.dsn(stack.dsn.rpartition("/")[2]))
-            keys = KeyRing(ensure_master(stack.layout.keys / "master.key"))
-            try:
-                actors = await _people(admin)
-                slots = await _slots(admin, count)
-                needs = await _needs(database, admin, keys, actors[0], count)
-                # A key ring that has opened nothing yet: the process that books is another one.
-                fresh = KeyRing(ensure_master(stack.layout.keys / "master.key"))
-                yield World(
-                    database=database,
-                    admin=admin,
-                    keys=fresh,
-                    actors=actors,
-                    needs=iter(needs),
-                    slots=iter(slots),
-                )
-            finally:
-                await admin.close()
-                await database.close()
-
-
-async def _people(admin: asyncpg.Connection) -> Sequence[Actor]:
-    actors = [
-        Actor(id=ids.uuid7(), role=Role.PHYSICIAN, territory_id=TERRITORY) for _ in range(WORKERS)
-    ]
-    await admin.execute(
-        "insert into kernel.territory (id, code, name, time_zone, country)"
-        " values ($1, 'B', 'B', 'Europe/Paris', 'FR')",
-        TERRITORY,
-    )
-    await admin.execute(
-        "insert into kernel.actor (id, role, territory_id, label)"
-        " select a, 'physician', $2, 'B' from unnest($1::uuid[]) a",
-        [one.id for one in actors],
-        TERRITORY,
-    )
-    await admin.execute(
-        "insert into directory.organisation (id, name, kind) values ($1, 'B', 'practice')",
-        ORGANISATION,
-    )
-    await admin.execute(
-        "insert into directory.location (id, organisation_id, territory_id, name, lon, lat, zone,"
-        " commune, postcode, department)"
-        " values ($1, $2, $3, 'B', 2.3, 49.9, 'Europe/Paris', '80021', '80000', '80')",
-        LOCATION,
-        ORGANISATION,
-        TERRITORY,
-    )
-    await admin.execute(
-        "insert into directory.care_service (id, organisation_id, location_id, name, service,"
-        " modalities, intake)"
-        " values ($1, $2, $3, 'B', 'general_practice', '{office}', 'appointment')",
-        CARE_SERVICE,
-        ORGANISATION,
-        LOCATION,
-    )
-    await admin.execute(
-        "insert into directory.schedule (id, care_service_id, ownership) values ($1, $2, 'owned')",
-        SCHEDULE,
-        CARE_SERVICE,
-    )
-    return actors
-
-
-async def _slots(admin: asyncpg.Connection, count: int) -> Sequence[UUID]:
-    slots = [ids.uuid7() for _ in range(count)]
-    await admin.execute(
-        "insert into directory.slot (id, schedule_id, care_service_id, organisation_id,"
-        " location_id, territory_id, key, kind, modality, visibility, starts_at, ends_at, capacity)"
-        " select s, $2, $3, $4, $5, $6, s::text, 'slot', 'office', 'PUBLIC',"
-        " now() + interval '1 day', now() + interval '25 hours', 1 from unnest($1::uuid[]) s",
-        slots,
-        SCHEDULE,
-        CARE_SERVICE,
-        ORGANISATION,
-        LOCATION,
-        TERRITORY,
-    )
-    await admin.execute(
-        "insert into directory.seat (slot_id, number) select s, 1 from unnest($1::uuid[]) s", slots
-    )
-    return slots
-
-
-async def _needs(
-    database: Database, admin: asyncpg.Connection, keys: KeyRing, actor: Actor, count: int
-) -> Sequence[UUID]:
-    opened_keys = [(await keys.create(database, TERRITORY)).id for _ in range(count)]
-    cases = [ids.uuid7() for _ in range(count)]
-    needs = [ids.uuid7() for _ in range(count)]
-    await admin.execute(
-        "insert into triage.case_file (id, territory_id, key_id, opened_by, state, decided_at,"
-        " responsible_actor_id)"
-        " select c, $3, k, $4, 'decided', now(), $4 from unnest($1::uuid[], $2::uuid[]) t(c, k)",
-        cases,
-        opened_keys,
-        TERRITORY,
-        actor.id,
-    )
-    await admin.execute(
-        "insert into triage.disposition (id, case_id, territory_id, kind, acuity, service,"
-        " decided_by, decided_role)"
-        " select d, c, $3, 'INTER', 'U3', 'general_practice', $4, 'physician'"
-        " from unnest($1::uuid[], $2::uuid[]) t(d, c)",
-        needs,
-        cases,
-        TERRITORY,
-        actor.id,
-    )
-    await admin.execute("analyze")
-    return needs
 
 
 async def one(world: World, times: Times, slot_id: UUID, worker: int = 0) -> UUID:
@@ -384,14 +238,20 @@ def _ratio(name: str, mine: Sequence[float], theirs: Sequence[float]) -> report.
 async def run(options: argparse.Namespace) -> tuple[list[report.Figure], bool]:
     """Measure, then fight; give the figures and whether every invariant held."""
     spent = 3 * 11 + options.runs * 3 * (options.each + 2) + options.pairs
-    count = spent + options.attempts
-    async with opened(count) as world:
+    count = spent + options.attempts + 4 * options.bookings + 100
+    if options.http:
+        count += 2 * options.http + 4 * booking_rates.LINES
+    async with opened(count, api=options.http > 0) as world:
         times = await measure(world, options.runs, options.each, options.seed)
         pairs_per_s = await rate(world, options.pairs)
+        rates = [*await booking_rates.measure(world, options.bookings)]
+        if options.http:
+            rates += await booking_rates.over_http(world, options.http)
         if options.sabotage:
             await sabotage(world)
         fought = await fight(world, options.seats, options.attempts, options.seed)
-    return figures(times, pairs_per_s, fought), fought[1] == 0 and fought[2] == 0
+    found = [*rates, *figures(times, pairs_per_s, fought)]
+    return found, fought[1] == 0 and fought[2] == 0
 
 
 def main(arguments: list[str]) -> int:
@@ -403,6 +263,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--each", type=int, default=60, help="bookings a variant and round")
     parser.add_argument("--pairs", type=int, default=400, help="pairs for the rate")
+    parser.add_argument("--bookings", type=int, default=1000, help="bookings of each way")
+    parser.add_argument("--http", type=int, default=1000, help="pairs over HTTP; 0: none")
     parser.add_argument("--seats", type=int, default=60, help="seats fought for")
     parser.add_argument("--attempts", type=int, default=600, help="attempts of the fight")
     options = parser.parse_args(arguments)

@@ -31,6 +31,7 @@ from kernel.edge import Edge
 from kernel.settings import Settings
 from routing import appointments, booking, holds
 from routing.model import Appointment
+from server.background import beside
 
 T = TypeVar("T")
 
@@ -143,10 +144,18 @@ async def _work(task: Task) -> None:
     journal = os.open(task.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         lanes = [Lane(task, number, database, journal) for number in range(len(task.actors))]
-        await asyncio.gather(*(lane.run(ended) for lane in lanes))
+        async with beside(_not_alone(os.getppid())):
+            await asyncio.gather(*(lane.run(ended) for lane in lanes))
     finally:
         os.close(journal)
         await database.close()
+
+
+async def _not_alone(parent: int) -> None:
+    """End at once when who started the process is gone: nobody would ever stop it."""
+    while os.getppid() == parent:  # noqa: ASYNC110 - whoever is gone sets no event
+        await asyncio.sleep(1)
+    os._exit(1)
 
 
 class Lane:
