@@ -24,12 +24,15 @@ from routing import history
 from routing.history import Operation, Wrong
 from server import cli
 from server.chaos_booking_crowd import ATTEMPTS, SLOTS, STUCK_S, WORKERS, Crowd, Plan
-from server.chaos_booking_worker import PER_DIARY
+from server.chaos_booking_worker import HOLD_S, PER_DIARY
 from server.chaos_booking_world import SABOTAGES, World
+from server.child_command import ChildCommand
+from server.layout import LOOPBACK, free_port
 from server.refusal import Refusal
 from server.report import Figure, Report, against_goal, machine, show
 from server.stack import Stack, throw_away_home
 
+HTTP_ATTEMPTS: Final = 10_000
 SABOTAGE_ATTEMPTS: Final = 3_000
 KINDS: Final = ("double", "lost", "phantom", "false_refusal", "refused_but_done", "out_of_order")
 WRONG: Final = 1
@@ -198,23 +201,38 @@ def report(outcome: Outcome, seed: int) -> Report:
     )
 
 
-async def on_own_servers(plan: Plan) -> Outcome:
+async def on_own_servers(plan: Plan, *, http: int = 0) -> Outcome:
     """Run on a throw-away PostgreSQL that is killed, too.
 
     Args:
         plan: How.
+        http: Processes of the API that are asked; 0: the use cases are.
     """
     with throw_away_home() as home:
-        async with Stack(home, api=False, worker=False, environ={}, say=_quiet) as stack:
+        settings = {"REGUL_HOLD_S": str(HOLD_S)}
+        async with Stack(
+            home, api=False, worker=False, environ={}, settings=settings, say=_quiet
+        ) as stack:
             if stack.postgres is None:
                 raise Refusal("The embedded PostgreSQL did not start.")
+            ports = [free_port() for _ in range(http)]
+            await asyncio.gather(*(_serve(stack, port) for port in ports))
 
             async def kill() -> None:
                 stack.kill("postgres")
                 await stack.wait_ready("postgres")
 
+            urls = tuple(f"http://{LOOPBACK}:{port}" for port in ports)
+            plan = msgspec.structs.replace(plan, urls=urls)
             admin = stack.postgres.dsn(stack.dsn.rpartition("/")[2])
             return await run(plan, stack.dsn, admin, stack.layout.keys / "master.key", kill)
+
+
+async def _serve(stack: Stack, port: int) -> None:
+    """Start one more process of the API."""
+    env = {**stack.environment, "REGUL_PORT": str(port)}
+    child = ChildCommand(f"api-{port}", ["serve"], layout=stack.layout, env=env, port=port)
+    await stack.supervisor.add(child)
 
 
 def _quiet(_: str) -> None:
@@ -227,6 +245,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--attempts", type=int, help=f"{ATTEMPTS}; {SABOTAGE_ATTEMPTS} sabotaged")
     parser.add_argument("--workers", type=int, default=WORKERS, help="at once, four a process")
     parser.add_argument("--slots", type=int, default=SLOTS)
+    parser.add_argument(
+        "--http",
+        type=int,
+        nargs="?",
+        const=4,
+        default=0,
+        metavar="N",
+        help=f"ask N processes of the API (4), {HTTP_ATTEMPTS} questions, not the use cases",
+    )
     parser.add_argument("--seed", type=int, default=61, help="of every choice")
     parser.add_argument(
         "--sabotage",
@@ -249,14 +276,14 @@ def main(arguments: list[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     plan = Plan(
-        attempts=options.attempts or ATTEMPTS,
+        attempts=options.attempts or (HTTP_ATTEMPTS if options.http else ATTEMPTS),
         workers=options.workers,
         slots=options.slots,
         seed=options.seed,
     )
     if options.sabotage:
         return _sabotaged(plan, options)
-    outcome = asyncio.run(on_own_servers(plan))
+    outcome = asyncio.run(on_own_servers(plan, http=options.http))
     show(report(outcome, options.seed), json=options.json)
     return 0 if outcome.held else WRONG
 

@@ -29,6 +29,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         slots: Of one to four seats each.
         every_s: Seconds between two kills of a process.
         postgres_kills: How often PostgreSQL is killed, where it may be.
+        urls: Of the API's processes; empty = the use cases are asked.
         sabotage: A fault to plant; empty = none.
     """
 
@@ -38,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     every_s: float = EVERY_S
     postgres_kills: int = POSTGRES_KILLS
     seed: int = 61
+    urls: tuple[str, ...] = ()
     sabotage: str = ""
 
 
@@ -79,6 +81,7 @@ class Crowd:
             journal=str(self.journals[number]),
             actors=tuple(self._world.actors[number * LANES : (number + 1) * LANES]),
             needs=await self._world.needs(LANES),
+            urls=self._plan.urls,
             sabotage=self._plan.sabotage,
         )
         process = self._context.Process(target=work, args=(task,), daemon=True)

@@ -29,9 +29,10 @@ from kernel.crypto import KeyRing, read_master
 from kernel.database import Database, Tx, open_database
 from kernel.edge import Edge
 from kernel.settings import Settings
-from routing import appointments, booking, holds
+from routing import appointments, holds
 from routing.model import Appointment
 from server.background import beside
+from server.chaos_booking_ways import Made, ToldError, ways
 
 T = TypeVar("T")
 
@@ -69,6 +70,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         territory: Where all is.
         diaries: Ids of schedules.
         first: Start of the first slot of each diary.
+        urls: Of the API's processes; empty = the use cases are asked.
         sabotage: A worker written wrongly; empty = none.
     """
 
@@ -84,6 +86,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     territory: UUID
     diaries: tuple[UUID, ...]
     first: datetime
+    urls: tuple[str, ...] = ()
     sabotage: str = ""
 
 
@@ -180,6 +183,7 @@ class Lane:
         self._clinic = Actor(
             id=task.clinic, role=Role.CLINIC, organisation_ids=(task.organisation,)
         )
+        self._ways = ways(task.urls, number, task.actors)
         self._needs = deque(task.needs[number * NEEDS : (number + 1) * NEEDS])
         self._mine: deque[tuple[UUID, UUID | None, UUID, UUID | None]] = deque()
         self._slots: list[tuple[UUID, bool]] = []
@@ -215,13 +219,13 @@ class Lane:
             self._told("slot_taken")
             return
         wanted = holds.PlaceHold(slot_id=slot_id, disposition_id=need)
-        held = await self._do("hold", lambda edge: booking.place(edge, wanted), slot_id=slot_id)
+        held = await self._do("hold", lambda edge: self._ways.place(edge, wanted), slot_id=slot_id)
         if held is None:
             return
         chance = self._dice.random()
         if chance < _BOOKED:
             await self._book(held.id, slot_id)
-        elif chance < _RELEASED:
+        elif chance < _RELEASED and not self._task.urls:  # over HTTP it bears no key
             await self._do("release", lambda edge: _release(edge, held.id), claim=held.id)
 
     async def _book(self, hold_id: UUID, slot_id: UUID) -> None:
@@ -231,7 +235,7 @@ class Lane:
             booked = await self._too_early(command, slot_id)
         else:
             booked = await self._do(
-                "book", lambda edge: booking.book(edge, command), slot_id=slot_id, claim=hold_id
+                "book", lambda edge: self._ways.book(edge, command), slot_id=slot_id, claim=hold_id
             )
         if booked is None:
             self._needs.append(need)
@@ -244,14 +248,12 @@ class Lane:
         appointment_id, claim, slot_id, need = self._mine.popleft()
         reason = appointments.Cancel(reason="patient_cancelled")
 
-        async def cancel(edge: Edge) -> UUID:
-            async def act(tx: Tx) -> tuple[UUID, UUID]:
-                gone = await appointments.cancel(tx, edge.actor, appointment_id, reason)
-                return gone.id, gone.id
-
-            return await edge.once(act, _as_is)
-
-        done = await self._do("cancel", cancel, slot_id=slot_id, claim=claim)
+        done = await self._do(
+            "cancel",
+            lambda edge: self._ways.cancel(edge, appointment_id, reason),
+            slot_id=slot_id,
+            claim=claim,
+        )
         if done is not None and need is not None:
             self._needs.append(need)
 
@@ -302,13 +304,13 @@ class Lane:
         edge = self._edge(actor or self._actor)
         try:
             made = await self._patiently(lambda: act(edge))
-        except errors.RegulError as refusal:
+        except (errors.RegulError, ToldError) as refusal:
             self._told(refusal.code)
             return None
         self._told("ok")
         return made
 
-    async def _too_early(self, command: appointments.Book, slot_id: UUID) -> Appointment | None:
+    async def _too_early(self, command: appointments.Book, slot_id: UUID) -> Made | None:
         """Say yes before the commit, which then now and then does not come (a planted fault)."""
         self._ask("book", slot_id=slot_id, claim=command.hold_id)
         edge = self._edge(self._actor)
@@ -327,7 +329,7 @@ class Lane:
             return made
 
         try:
-            return await self._database.run(edge.actor, first)
+            return Made((await self._database.run(edge.actor, first)).id)
         except errors.RegulError as refusal:
             self._told(refusal.code)
         except CutError:

@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 
 from directory.seat_states import SeatState
-from kernel import ids
+from kernel import identity, ids
 from kernel.crypto import KeyRing
 from kernel.database import Database
 from routing.history import Operation, Version
@@ -59,7 +59,8 @@ class World:
         await self.admin.execute(WITNESS)
         await self.admin.execute(INSERT_TERRITORY, self.territory)
         await self.admin.execute(INSERT_CLINIC, self.clinic, self.organisation)
-        await self.admin.execute(INSERT_PHYSICIANS, self.actors, self.territory)
+        tokens = [identity.digest(str(one)) for one in self.actors]
+        await self.admin.execute(INSERT_PHYSICIANS, self.actors, self.territory, tokens)
         await self.admin.execute(INSERT_ORGANISATION, self.organisation)
         location, offer = ids.uuid7(), ids.uuid7()
         await self.admin.execute(INSERT_LOCATION, location, self.organisation, self.territory)
@@ -236,8 +237,8 @@ insert into kernel.actor (id, role, organisation_ids, label)
 values ($1, 'clinic', array[$2::uuid], 'BO')
 """
 INSERT_PHYSICIANS: Final = """
-insert into kernel.actor (id, role, territory_id, label)
-select a, 'physician', $2, 'BO' from unnest($1::uuid[]) as n (a)
+insert into kernel.actor (id, role, territory_id, label, api_key_hash)
+select a, 'physician', $2, 'BO', k from unnest($1::uuid[], $3::bytea[]) as n (a, k)
 """
 INSERT_ORGANISATION: Final = """
 insert into directory.organisation (id, name, kind) values ($1, 'BO', 'practice')

@@ -48,3 +48,17 @@ def test_a_hundred_thousand_attempts_while_workers_and_postgresql_are_killed() -
     seen = asyncio.run(chaos_booking.on_own_servers(Plan(attempts=100_000)))
     assert seen.held, (seen.wrongs, seen.first)
     assert seen.kills["postgres"] == POSTGRES_KILLS
+
+
+def test_the_same_holds_over_http_across_processes_of_the_api() -> None:
+    plan = Plan(attempts=200, slots=60, postgres_kills=0)
+    seen = asyncio.run(chaos_booking.on_own_servers(plan, http=2))
+    assert seen.held, (seen.wrongs, seen.first)
+    assert min(seen.asked[verb] for verb in ("hold", "book")) > 0
+
+
+@pytest.mark.nightly
+def test_ten_thousand_over_http_across_four_processes() -> None:
+    plan = Plan(attempts=chaos_booking.HTTP_ATTEMPTS)
+    seen = asyncio.run(chaos_booking.on_own_servers(plan, http=4))
+    assert seen.held, (seen.wrongs, seen.first)
