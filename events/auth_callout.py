@@ -26,6 +26,8 @@ from kernel.telemetry import logger
 
 ACCOUNT: Final = "REGUL"
 """Account of the server's configuration in which subscribers and we meet."""
+DOMAIN: Final = "hub"
+"""JetStream domain of the centre's server, by which a site's leaf node names it."""
 LASTS_S: Final = 900
 """Seconds after which a grant ends and its holder signs in again: how long a connection that was
 opened with a key that has changed since may live. One whose subscription ended or whose owner was
@@ -83,7 +85,8 @@ def permissions(user: str, consumers: Sequence[UUID]) -> dict[str, Any]:
     Returns:
         Claims `pub` and `sub` of a user token.
     """
-    allowed = [f"$JS.API.CONSUMER.MSG.NEXT.{OUT}.{one}" for one in consumers]
+    nexts = [f"API.CONSUMER.MSG.NEXT.{OUT}.{one}" for one in consumers]
+    allowed = [f"$JS.{way}{one}" for one in nexts for way in ("", f"{DOMAIN}.")]
     allowed += [f"$JS.ACK.{OUT}.{one}.>" for one in consumers]
     return {"pub": {"allow": allowed}, "sub": {"allow": [f"_INBOX_{user}.>"]}}
 

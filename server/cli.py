@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "replay": Subcommand("server.replay", "run recorded cases through the API"),
     "bench": Subcommand("server.bench", "measure, with machine, seed and goals"),
     "chaos": Subcommand("server.chaos", "kill servers under load and check the invariants"),
+    "site": Subcommand("server.site", "at a site: keep the centre's events in its own nats-server"),
     "parked": Subcommand("server.parked", "list, replay or dismiss events whose effect failed"),
     "contracts": Subcommand("server.contracts", "write OpenAPI, AsyncAPI and schema files"),
     "protocols": Subcommand("server.protocols", "list and check the triage protocols"),

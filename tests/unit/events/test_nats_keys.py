@@ -55,6 +55,7 @@ def test_a_grant_is_the_own_consumer_and_one_private_inbox() -> None:
         "pub": {
             "allow": [
                 f"$JS.API.CONSUMER.MSG.NEXT.OUT.{subscription}",
+                f"$JS.hub.API.CONSUMER.MSG.NEXT.OUT.{subscription}",
                 f"$JS.ACK.OUT.{subscription}.>",
             ]
         },
