@@ -61,6 +61,8 @@ class Crowd:
         self._context.set_forkserver_preload(["server.chaos_booking_worker"])
         count = max(1, plan.workers // LANES)
         self.journals = [folder / f"{number}.journal" for number in range(count)]
+        for journal in self.journals:
+            journal.touch()
         self._read = [0] * count
         self._lives = [0] * count
         self._processes: list[BaseProcess | None] = [None] * count
@@ -125,10 +127,9 @@ class Crowd:
             process = self._processes[number]
             if process is not None and process.exitcode is not None:
                 raise RuntimeError(f"process {number} ended by itself: {process.exitcode}")
-            if journal.exists():
-                with journal.open("rb") as file:
-                    file.seek(self._read[number])
-                    fresh = file.read()
-                self._read[number] += len(fresh)
-                self.attempts += fresh.count(b"?[")
+            with journal.open("rb") as file:
+                file.seek(self._read[number])
+                fresh = file.read()
+            self._read[number] += len(fresh)
+            self.attempts += fresh.count(b"?[")
         return self.attempts

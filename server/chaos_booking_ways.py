@@ -119,7 +119,7 @@ _AGAIN: Final = frozenset({"database_away", "database_busy", "row_busy", "idempo
 
 
 def _away() -> errors.Unavailable:
-    return errors.Unavailable("api_away", "The API did not answer.", _AWAY_S)
+    return errors.Unavailable("database_away", "The API did not answer.", _AWAY_S)
 
 
 async def _made(_: Tx, reference: UUID) -> Made:
