@@ -1,4 +1,4 @@
-"""Routes of handoffs, subscriptions and the live feed."""
+"""Routes of subscriptions and the live feed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -12,16 +12,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
-from events import cloudevents, handoffs, subscriber_routes, subscriptions
+from events import cloudevents, subscriber_routes, subscriptions
 from events.cloudevents import CloudEvent
 from events.live import Hub
-from events.model import Handoff, State
 from events.subscriptions import NewSubscription, Subscription
 from kernel import errors
 from kernel.actor import require
 from kernel.database import Tx
 from kernel.edge import Edge
-from kernel.inputs import Code
 
 LONGEST_STREAM_S: Final = 900.0
 """A live stream ends then; the client comes back, and its rights are looked up again."""
@@ -34,41 +32,6 @@ Limit = Annotated[int, QueryParameter(ge=1, le=200)]
 Number = Annotated[int, QueryParameter(ge=0, le=2**63 - 1)]
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who looked or accepted.
-
-    Attributes:
-        person: The human behind a partner's system, by that system's identifier; systems must
-            name one, people who signed in need not.
-    """
-
-    person: Code | None = None
-
-
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who refused, and why.
-
-    Attributes:
-        reason: Code.
-        person: As in `Answer`.
-    """
-
-    reason: Code
-    person: Code | None = None
-
-
-class HandoffPage(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of handoffs, oldest first.
-
-    Attributes:
-        handoffs: The page.
-        after: Pass it as `after` for the next page; none at the end.
-    """
-
-    handoffs: Sequence[Handoff]
-    after: UUID | None
-
-
 class SubscriptionPage(msgspec.Struct, frozen=True, kw_only=True):
     """All subscriptions of an actor, oldest first."""
 
@@ -79,121 +42,6 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a subscription's events, by number."""
 
     events: Sequence[CloudEvent]
-
-
-@get(
-    "/handoffs",
-    operation_id="ListHandoffs",
-    summary="List the handoffs the actor may see; its own count as delivered now",
-    tags=["events"],
-)
-async def list_handoffs(
-    edge: NamedDependency[Edge],
-    in_state: Annotated[State | None, QueryParameter(name="state")] = None,
-    after: FromQuery[UUID | None] = None,
-    limit: Limit = _PAGE,
-) -> HandoffPage:
-    """List the handoffs the actor may see; those to its organisations count as delivered now.
-
-    Args:
-        edge: The request.
-        in_state: Only these; `state` in the query.
-        after: Id of the last one of the page before.
-        limit: At most 200.
-    """
-    found = await edge.run(lambda tx: handoffs.page(tx, edge.actor, in_state, after, limit))
-    return HandoffPage(handoffs=found, after=found[-1].id if len(found) == limit else None)
-
-
-@get(
-    "/handoffs/{handoff_id:uuid}",
-    operation_id="GetHandoff",
-    summary="Read one handoff; read by its receiver it counts as delivered",
-    tags=["events"],
-)
-async def get_handoff(edge: NamedDependency[Edge], handoff_id: FromPath[UUID]) -> Handoff:
-    """Read one handoff; read by its receiver it counts as delivered. 404 `handoff_missing`.
-
-    Args:
-        edge: The request.
-        handoff_id: Which.
-    """
-    return await edge.run(lambda tx: handoffs.get(tx, edge.actor, handoff_id))
-
-
-@post(
-    "/handoffs/{handoff_id:uuid}/seen",
-    operation_id="SeeHandoff",
-    status_code=200,
-    summary="Say that a named human looked at it",
-    tags=["events"],
-)
-async def see_handoff(
-    edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Answer]
-) -> Handoff:
-    """Say that a named human looked at it. 409 `handoff_state`; needs Idempotency-Key.
-
-    Args:
-        edge: The request.
-        handoff_id: Which.
-        data: Who.
-    """
-
-    async def act(tx: Tx) -> tuple[UUID, Handoff]:
-        seen = await handoffs.see(tx, edge.actor, handoff_id, person=data.person)
-        return seen.id, seen
-
-    return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
-
-
-@post(
-    "/handoffs/{handoff_id:uuid}/acknowledgements",
-    operation_id="AcknowledgeHandoff",
-    status_code=200,
-    summary="Take responsibility as a named human",
-    tags=["events"],
-)
-async def acknowledge_handoff(
-    edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Answer]
-) -> Handoff:
-    """Take responsibility as a named human. 409 `handoff_state`; needs Idempotency-Key.
-
-    Args:
-        edge: The request.
-        handoff_id: Which.
-        data: Who.
-    """
-
-    async def act(tx: Tx) -> tuple[UUID, Handoff]:
-        accepted = await handoffs.accept(tx, edge.actor, handoff_id, person=data.person)
-        return accepted.id, accepted
-
-    return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
-
-
-@post(
-    "/handoffs/{handoff_id:uuid}/refusals",
-    operation_id="RefuseHandoff",
-    status_code=200,
-    summary="Refuse with a reason; the sender keeps the patient",
-    tags=["events"],
-)
-async def refuse_handoff(
-    edge: NamedDependency[Edge], handoff_id: FromPath[UUID], data: JSONBody[Refusal]
-) -> Handoff:
-    """Refuse with a reason; the sender keeps the patient. 409 `handoff_state`.
-
-    Args:
-        edge: The request.
-        handoff_id: Which.
-        data: Who and why.
-    """
-
-    async def act(tx: Tx) -> tuple[UUID, Handoff]:
-        refused = await handoffs.refuse(tx, edge.actor, handoff_id, data.reason, person=data.person)
-        return refused.id, refused
-
-    return await edge.once(act, lambda tx, one: handoffs.get(tx, edge.actor, one))
 
 
 @post(
@@ -342,11 +190,6 @@ def _position(text: str | None) -> int | None:
 
 
 ROUTES: Final = [
-    list_handoffs,
-    get_handoff,
-    see_handoff,
-    acknowledge_handoff,
-    refuse_handoff,
     subscribe,
     list_subscriptions,
     get_subscription,

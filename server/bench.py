@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from server.refusal import Refusal
+from server.report import quieten
 
 BENCHMARKS: Final = Path(os.environ.get("REGUL_ROOT", Path(__file__).resolve().parents[1])) / (
     "benchmarks"
@@ -44,4 +45,5 @@ def main(arguments: list[str]) -> int:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     run = cast("Callable[[list[str]], int]", module.main)
+    quieten()
     return run(rest)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from server.refusal import Refusal
+from server.report import quieten
 
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "cases": ("chaos_cases", "cases through the API while each server is killed in turn"),
@@ -70,4 +71,5 @@ def main(arguments: list[str]) -> int:
     if name not in kinds:
         raise Refusal(f"There is no chaos {name!r}; there are {', '.join(kinds)}.")
     module = importlib.import_module(f"server.{kinds[name][0]}")
+    quieten()
     return int(module.main(rest))

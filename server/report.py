@@ -4,6 +4,7 @@ With `--json` stdout is exactly one object; without it a table for people. A mis
 figure that says `met: false`; exit codes belong to invariants only.
 """
 
+import logging
 import platform
 import re
 import sys
@@ -13,6 +14,8 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
+
+from kernel import telemetry
 
 _GOAL: Final = re.compile(r"^(<=|>=|<|>|==|=)\s*(-?\d+(?:\.\d+)?)$")
 _FRACTIONS: Final = frozenset({"share", "kappa"})
@@ -173,3 +176,12 @@ def _text(value: object, digits: int) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def quieten() -> None:
+    """Leave stdout to the report, and stderr to errors of our own.
+
+    For commands that kill servers on purpose: a client that lost its connection is no news there.
+    """
+    telemetry.configure("error")
+    logging.getLogger("nats").setLevel(logging.CRITICAL)

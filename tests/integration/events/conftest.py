@@ -22,6 +22,7 @@ from kernel.settings import Settings
 from server.app import create_app
 from server.serve import Server, listen
 from tests.integration.events.place import Place
+from tests.integration.events.sign_in import Scene, scene_of
 from tests.integration.events.world import EXAMPLE, World, key_of
 
 
@@ -132,3 +133,16 @@ async def place(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest_asyncio.fixture
+async def scene(
+    database: Database,
+    system_database: Database,
+    world: World,
+    publishers: tuple[Publisher, Publisher],
+    bus: Bus,
+    settings: Settings,
+) -> AsyncIterator[Scene]:
+    async with scene_of(database, system_database, world, publishers, bus, settings) as made:
+        yield made

@@ -12,7 +12,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from events import api, dispatcher, handoffs, sequencer
+from events import api, dispatcher, handoffs, lease_api, sequencer
 from events.live import Hub
 from events.model import Handoff
 from kernel import ids
@@ -83,7 +83,7 @@ async def desk(
         return hub
 
     app = Litestar(
-        [Router("/api/v1", route_handlers=api.ROUTES)],
+        [Router("/api/v1", route_handlers=[*api.ROUTES, *lease_api.ROUTES])],
         dependencies={"edge": Provide(edge), "live": Provide(live)},
         exception_handlers=dict(problems.HANDLERS),
         request_class=Request,

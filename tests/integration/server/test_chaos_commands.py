@@ -46,6 +46,7 @@ def test_nobody_at_work_notices_that_the_bus_is_away_and_consumers_resume() -> N
     ran = subprocess.run(
         [sys.executable, "-P", "-m", "server.cli", *command],
         capture_output=True,
+        text=True,
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "REGUL_ROOT": str(ROOT)},
@@ -55,6 +56,7 @@ def test_nobody_at_work_notices_that_the_bus_is_away_and_consumers_resume() -> N
     assert ran.returncode == 0, told
     assert told["calls_while_away"]["value"] > 10
     assert told["resumed"]["value"] == 1
+    assert "Traceback" not in ran.stderr
 
 
 @pytest.mark.nightly
