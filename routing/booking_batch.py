@@ -73,6 +73,8 @@ class Gatherer(Generic[Scope, Item, Made]):
             made = await self._act(scope, [item for item, _ in batch])
         except errors.RegulError:
             made = {}  # each asks again by itself, and is told what it is
+        except Exception as error:  # noqa: BLE001 - whoever asked raises it
+            failed = error
         except BaseException as error:
             failed = error
             raise
