@@ -38,8 +38,8 @@ AT_ONCE: Final = 100
 AGAIN_S: Final = 0.1
 """Pause after trouble."""
 _CONNECT_S: Final = 2
-_IDLE: Final = {"timeout": 1.0, "heartbeat": 0.3}
-_BEHIND: Final = {"timeout": 0.5, "heartbeat": 0.2}
+_IDLE: Final = {"timeout": 1.0, "heartbeat": 0.2}
+_BEHIND: Final = {"timeout": 0.5, "heartbeat": 0.1}
 _TEST: Final = f"regul.{cloudevents.TEST}"
 _FENCE: Final = "Nats-Expected-Last-Subject-Sequence"
 _TROUBLE: Final = (NatsError, APIError, OSError, TimeoutError, BusAway)
@@ -215,7 +215,7 @@ class Bridge:
         self._behind |= missed
         if self._behind:
             with contextlib.suppress(OSError, TimeoutError):
-                await self._catch_up(from_start=any(e.epoch > self.mark.epoch for e in arrived))
+                await self.catch_up(from_start=any(e.epoch > self.mark.epoch for e in arrived))
                 self._behind = False
                 self._healed()
         await self._store_tests([one for one in arrived if one.is_test])
@@ -279,6 +279,22 @@ class Bridge:
         for one in messages:
             await one.ack()
 
+    async def catch_up(self, *, from_start: bool) -> None:
+        """Read what is missing from the record.
+
+        Args:
+            from_start: The feed was restored: whatever the record tells anew, wherever it begins.
+
+        Raises:
+            OSError: The centre did not answer.
+            Overtaken: Another bridge is at it.
+            BusAway: The site's own server did not answer.
+        """
+        after = 0 if from_start else self.mark.number
+        while page := [read(body) for body in await self._record(after)]:
+            await self.store([one for one in page if not known(self.mark, one)])
+            after = page[-1].number
+
     async def _store_tests(self, tests: Sequence[Arrived]) -> None:
         for one in tests:
             if not known(self.mark, one):
@@ -293,13 +309,6 @@ class Bridge:
                 raise Overtaken
             if not receipt.duplicate:
                 self.mark = msgspec.structs.replace(self.mark, sequence=receipt.sequence)
-
-    async def _catch_up(self, *, from_start: bool) -> None:
-        """Read what is missing from the record; of a restored feed, whatever it tells anew."""
-        after = 0 if from_start else self.mark.number
-        while page := [read(body) for body in await self._record(after)]:
-            await self.store([one for one in page if not known(self.mark, one)])
-            after = page[-1].number
 
     async def _settle(self) -> None:
         """Make SITE where there is none, and find out from it where the site stands."""

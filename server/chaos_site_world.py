@@ -76,6 +76,11 @@ class Mortal(Bridge):
             return [one for one in arrived if not site_bridge.known(self.mark, one)], False
         return super().choose(arrived)
 
+    async def catch_up(self, *, from_start: bool) -> None:
+        """Ask for what is missing, unless nobody looks whether something is."""
+        if self.sabotage != "no-order":
+            await super().catch_up(from_start=from_start)
+
     def message(self, one: Arrived) -> Outgoing:
         """Make the message, without its identity when numbers are not looked at."""
         made = super().message(one)
@@ -146,7 +151,12 @@ async def centre(home: Path) -> AsyncIterator[Centre]:
 
 
 class Site:
-    """A clinic with a nats-server of its own, and the handoffs that it is asked."""
+    """A clinic with a nats-server of its own, and the handoffs that it is asked.
+
+    Attributes:
+        id: Of its subscription.
+        asked: How many handoffs.
+    """
 
     def __init__(self, centre: Centre, folder: Path, sabotage: str) -> None:
         """Prepare; `run` acts.
@@ -159,7 +169,7 @@ class Site:
         self._centre, self._folder, self._sabotage = centre, folder, sabotage
         self._key = f"rg_chaos_{ids.uuid7().hex}"
         self._clinic = Actor(id=ids.uuid7(), role=Role.CLINIC, organisation_ids=(ids.uuid7(),))
-        self._subscription = ids.uuid7()
+        self.id = ids.uuid7()
         self._leaf = Line(centre.leaf_port)
         self._api = Line(centre.api_port)
         self._server: Server
@@ -172,7 +182,7 @@ class Site:
     async def running(self) -> AsyncIterator[None]:
         """Run everything of the site while the block runs."""
         await self._subscribe()
-        leaf = f"nats-leaf://{self._subscription}:{self._key}@{LOOPBACK}:{self._leaf.port}"
+        leaf = f"nats-leaf://{self.id}:{self._key}@{LOOPBACK}:{self._leaf.port}"
         folder, certificates = self._folder, self._centre.certificates
         self._server = chaos_site_servers.site(folder, certificates, PASSWORD, leaf)
         async with self._leaf.open(), self._api.open(), self._server.running():
@@ -184,6 +194,11 @@ class Site:
             finally:
                 await self._stop()
 
+    @property
+    def address(self) -> str:
+        """Give the address of its nats-server."""
+        return self._server.address
+
     async def _subscribe(self) -> None:
         organisations = list(self._clinic.organisation_ids)
         digest = identity.digest(self._key)
@@ -191,7 +206,7 @@ class Site:
         async with self._centre.database.transaction(self._clinic) as tx:
             await tx.execute(INSERT_CLINIC, self._clinic.id, organisations, digest)
             made = await subscriptions.create(tx, self._clinic, wish)
-        self._subscription = made.id
+        self.id = made.id
 
     def revive(self, dies: str = "") -> None:
         """Start a bridge.
@@ -199,12 +214,12 @@ class Site:
         Args:
             dies: See `Mortal`.
         """
-        record = Record(f"http://{LOOPBACK}:{self._api.port}", self._key, self._subscription)
+        record = Record(f"http://{LOOPBACK}:{self._api.port}", self._key, self.id)
         address = self._server.address
         link, home = (
             Entry(url=address, user=user, password=PASSWORD) for user in (LINK_USER, SITE_USER)
         )
-        self._bridge = Mortal(link, home, self._subscription, record.after)
+        self._bridge = Mortal(link, home, self.id, record.after)
         self._bridge.dies, self._bridge.sabotage = dies, self._sabotage
         self._running = asyncio.create_task(self._bridge.run())
 
@@ -267,7 +282,7 @@ class Site:
         await self._until(self._all_acknowledged)
         former = (await self._consumer()).created
         client = Client(f"http://{LOOPBACK}:{self._centre.api_port}", self._key)
-        await client.post(f"/api/v1/subscriptions/{self._subscription}/replay", {"after": 0})
+        await client.post(f"/api/v1/subscriptions/{self.id}/replay", {"after": 0})
         await client.close()
 
         async def looked_at() -> bool:
@@ -338,13 +353,11 @@ class Site:
         return -1.0
 
     async def _consumer(self) -> ConsumerInfo:
-        found: ConsumerInfo = await self._centre.bus.jetstream().consumer_info(
-            OUT, str(self._subscription)
-        )
+        found: ConsumerInfo = await self._centre.bus.jetstream().consumer_info(OUT, str(self.id))
         return found
 
     async def _all_published(self) -> bool:
-        last = await self._centre.bus.jetstream().get_msg(OUT, subject=f"out.{self._subscription}")
+        last = await self._centre.bus.jetstream().get_msg(OUT, subject=f"out.{self.id}")
         return site_bridge.read(last.data or b"").number == self.asked
 
     async def _all_acknowledged(self) -> bool:
@@ -357,13 +370,13 @@ class Site:
     async def record(self) -> Sequence[str]:
         """Give the ids of the events of the centre's record, in the order of their numbers."""
         async with self._centre.database.transaction(self._centre.sender) as tx:
-            rows = await tx.fetch(SELECT_NUMBERED, self._subscription)
+            rows = await tx.fetch(SELECT_NUMBERED, self.id)
         return [str(row["event_id"]) for row in rows]
 
     async def kept(self) -> Sequence[Arrived]:
         """Read SITE as the site's own software does: all of it, in order."""
         pull = await self._reader.jetstream().pull_subscribe(
-            f"site.{self._subscription}", durable="check", stream=SITE
+            f"site.{self.id}", durable="check", stream=SITE
         )
         found: list[Arrived] = []
         count = await self.stored()

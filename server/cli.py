@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "serve": Subcommand("server.serve", "run the HTTP service"),
     "work": Subcommand("server.work", "run the workers: sequencer, relay, dispatcher, leases"),
     "migrate": Subcommand("server.migrate", "bring a database to this version"),
+    "secrets": Subcommand("server.deployment_secrets", "make the secrets of a new centre"),
     "replay": Subcommand("server.replay", "run recorded cases through the API"),
     "bench": Subcommand("server.bench", "measure, with machine, seed and goals"),
     "chaos": Subcommand("server.chaos", "kill servers under load and check the invariants"),

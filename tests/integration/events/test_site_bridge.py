@@ -1,11 +1,17 @@
 """A site that is cut off from the centre, with the configuration of `deploy/`, started."""
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NoAnswer
+from nats.js.errors import NotFoundError
 
 from events import auth_callout
 from events.auth_callout import Callout
@@ -21,6 +27,7 @@ from server.chaos_site_servers import Server, signed_in
 from server.chaos_site_world import PASSWORD, Centre, Site
 from server.configuration import WAKE_CHANNEL
 from server.layout import free_port
+from server.site import LINK_USER
 from tests.conftest import Servers
 from tests.integration.events.place import Place
 
@@ -114,6 +121,67 @@ async def test_each_planted_fault_of_the_bridge_is_found(centre: Centre, tmp_pat
         async with site.running():
             seen = await chaos_site.sabotaged(site, name)
         assert getattr(seen, CAUSES[name]) > 0, (name, seen)
+
+
+class Ear:
+    """Remembers the subjects of what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    async def hear(self, message: Msg) -> None:
+        self.heard.append(message.subject)
+
+
+def bypasses(theirs: UUID) -> list[str]:
+    """Give subjects by which a leaf node could reach what is not its own."""
+    ways = [
+        f"CONSUMER.MSG.NEXT.OUT.{theirs}",
+        f"CONSUMER.INFO.OUT.{theirs}",
+        "CONSUMER.CREATE.OUT",
+        f"CONSUMER.DURABLE.CREATE.OUT.{theirs}",
+        f"CONSUMER.DELETE.OUT.{theirs}",
+        "STREAM.MSG.GET.OUT",
+        "DIRECT.GET.OUT",
+        "STREAM.INFO.FEED",
+        "STREAM.PURGE.OUT",
+        "STREAM.CREATE.MINE",
+    ]
+    spelled = [f"$JS.{api}.{one}" for one in ways for api in ("hub.API", "API")]
+    return [*spelled, f"$JS.ACK.OUT.{theirs}.1.1.1.1.0", f"out.{theirs}", "$SYS.REQ.USER.AUTH"]
+
+
+async def test_a_site_reaches_nothing_at_the_centre_but_its_own_consumer(
+    centre: Centre, tmp_path: Path
+) -> None:
+    site = Site(centre, tmp_path / "site", "")
+    theirs = uuid4()
+    async with site.running():
+        await site.ask(1)
+        assert await site.until_stored(1) >= 0
+        at_centre, at_site = Ear(), Ear()
+        for subject in ("$JS.hub.>", "$JS.ACK.>", "out.>", f"_INBOX_{theirs}.>"):
+            await centre.bus.subscribe(subject, cb=at_centre.hear)
+        async with signed_in(site.address, LINK_USER, PASSWORD) as link:
+            for subject in ("out.*", "feed.>", f"_INBOX_{theirs}.>", f"_INBOX_{site.id}.>"):
+                await link.subscribe(subject, cb=at_site.hear)
+            for subject in bypasses(theirs):
+                # The site's own server answers for its own account: there are no streams in it.
+                with contextlib.suppress(NoAnswer, NoRespondersError):
+                    answer = await link.request(subject, b"{}", timeout=0.05)
+                    assert b"not enabled" in answer.data, (subject, answer.data)
+            await centre.bus.publish(f"_INBOX_{theirs}.secret", b"")
+            await site.ask(5)  # behind everything else on the same connection, both ways
+            assert await site.until_stored(6) >= 0
+        await centre.bus.flush()
+        with pytest.raises(NotFoundError):
+            await centre.bus.jetstream().stream_info("MINE")
+    mine = str(site.id)
+    assert [one for one in at_centre.heard if mine in one]
+    assert [one for one in at_centre.heard if mine not in one and not one.endswith(".secret")] == []
+    assert [one for one in at_site.heard if mine in one]
+    # It hears itself, and no more.
+    assert [one for one in at_site.heard if mine not in one] == [f"out.{theirs}"]
 
 
 @pytest.mark.nightly
