@@ -18,8 +18,7 @@ from typing import Any
 import msgspec
 import nats
 from nats.errors import Error as NatsError
-
-PAGE = 200
+from nats.js.errors import FetchTimeoutError
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -73,7 +72,7 @@ class Subscriber:
         new.replace(self._kept)  # whole or not at all: a kill may come between two bytes
 
     def _page(self) -> list[Event]:
-        path = f"/api/v1/subscriptions/{self._id}/events?after={self.number}&limit={PAGE}"
+        path = f"/api/v1/subscriptions/{self._id}/events?after={self.number}&limit=200"
         headers = {"Authorization": f"Bearer {self._key}"}
         request = urllib.request.Request(self._api + path, headers=headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
@@ -94,9 +93,10 @@ async def messages(bus: str, key: str, subscription: str) -> AsyncIterator[Any]:
                     consumer=subscription, stream="OUT", inbox_prefix=f"{inbox}.".encode()
                 )
                 try:
-                    while True:
-                        for message in await pull.fetch(100, timeout=5, heartbeat=1):
-                            yield message
+                    while True:  # one at a time: nats-py holds several back until all are there
+                        with contextlib.suppress(FetchTimeoutError):  # nothing yet; pull again
+                            for message in await pull.fetch(1, timeout=5, heartbeat=1):
+                                yield message
                 finally:
                     with contextlib.suppress(NatsError):
                         await pull.unsubscribe()

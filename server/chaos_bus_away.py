@@ -30,7 +30,8 @@ from server.stack import throw_away_home
 SECONDS: Final = 300.0
 RESTARTS: Final = 50
 CALLS_A_SECOND: Final = 20
-RESUMED_S: Final = 30.0
+RESUMED_S: Final = 60.0
+"""Longest wait for an event: a message lost on its way comes again after 30 s."""
 SABOTAGES: Final = ("deaf-subscriber",)
 WRONG: Final = 1
 _FAILURES: Final = (NatsError, JetStreamError, OSError, TimeoutError)
