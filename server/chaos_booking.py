@@ -123,14 +123,31 @@ async def _fight(
             raise TimeoutError("nobody asked anything any more")
         if (kills["postgres"] + 0.5) * plan.attempts < asked * plan.postgres_kills:
             await kill_postgres()
-            await world.admin.close(timeout=1)
-            world.admin = await asyncpg.connect(admin_dsn)
+            world.admin = await _connected_anew(world.admin, admin_dsn)
             kills["postgres"] += 1
         if now >= due:
             await crowd.kill(world.dice.randrange(len(crowd.journals)))
             kills["process"] += 1
             due = time.monotonic() + plan.every_s
     return kills
+
+
+async def _connected_anew(
+    old: "asyncpg.Connection[asyncpg.Record]", dsn: str
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect to a PostgreSQL that may still be dying, or not be back yet."""
+    old.terminate()
+    until = time.monotonic() + STUCK_S
+    while True:
+        try:
+            fresh = await asyncpg.connect(dsn)
+            await fresh.fetchval(ASK)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return fresh
 
 
 async def _strayed(world: World, operations: Mapping[str, Operation]) -> Mapping[str, int]:
@@ -310,6 +327,9 @@ def _sabotaged(plan: Plan, options: argparse.Namespace) -> int:
     return WRONG if all(figure.met for figure in figures) else 0
 
 
+ASK: Final = """
+select 1
+"""
 COUNT_DOUBLED: Final = """
 select count(*) from (
     select 1 from routing.appointment where state in ('booked', 'pending')

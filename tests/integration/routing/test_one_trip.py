@@ -206,6 +206,43 @@ async def test_an_operator_does_not_book_in_one_trip_what_no_physician_decided(
     assert await world.seat(slot_id) == ("held",)
 
 
+async def test_a_text_is_sealed_with_the_key_that_the_case_has_now(world: World) -> None:
+    slot_id, decided = await world.slot(await world.practice()), await world.disposition()
+    wanted = PlaceHold(slot_id=slot_id, disposition_id=decided.id)
+    held = await booking.place(edge(world, world.operator), wanted)
+    known = await world.keys.create(world.database, TERRITORY)
+    await world.admin.execute(
+        "update triage.case_file set key_id = $2 where id = $1", decided.case_id, known.id
+    )
+    command = Book(hold_id=held.id, instructions=TEXT)
+    assert await booking.book_plainly(edge(world, world.operator), command) is None
+    booked = await booking.book(edge(world, world.operator), command)
+    row = await world.admin.fetchrow(
+        "select key_id from routing.appointment where id = $1", booked.id
+    )
+    assert row["key_id"] == known.id
+
+
+@pytest.mark.parametrize("ended", ["closed", "lapsed"])
+async def test_a_closed_case_or_a_lapsed_hold_is_refused_as_ever(world: World, ended: str) -> None:
+    slot_id, decided = await world.slot(await world.practice()), await world.disposition()
+    wanted = PlaceHold(slot_id=slot_id, disposition_id=decided.id)
+    held = await booking.place(edge(world, world.operator), wanted)
+    if ended == "lapsed":
+        await world.lapse(held.id)
+    else:
+        await world.admin.execute(
+            "update triage.case_file set state = 'closed', closed_at = now(),"
+            " close_outcome = 'seen' where id = $1",
+            decided.case_id,
+        )
+    assert await booking.book_plainly(edge(world, world.operator), Book(hold_id=held.id)) is None
+    with pytest.raises(errors.RegulError) as refused:
+        await booking.book(edge(world, world.operator), Book(hold_id=held.id))
+    assert refused.value.code == {"closed": "case_closed", "lapsed": "hold_expired"}[ended]
+    assert await world.admin.fetchval("select count(*) from routing.appointment") == 0
+
+
 async def test_another_territory_sees_nothing_in_one_trip(world: World) -> None:
     slot_id, decided = await world.slot(await world.practice()), await world.disposition()
     stranger = await world.actor(Role.PHYSICIAN, OTHER_TERRITORY)
