@@ -186,7 +186,8 @@ class Bridge:
         pull = await link.jetstream(domain=DOMAIN).pull_subscribe_bind(
             consumer=self._name, stream=OUT, inbox_prefix=f"_INBOX_{self._name}.".encode()
         )
-        while True:
+        # Asked each time: nats-py may swallow the end of the session.
+        while not (self._home.is_closed or link.is_closed):
             wait = _BEHIND if self._behind else _IDLE
             try:
                 messages = await pull.fetch(AT_ONCE, **wait)

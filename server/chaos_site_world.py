@@ -38,6 +38,7 @@ A_SECOND: Final = 20
 """Handoffs asked for, each second of a cut."""
 FEW: Final = 10
 ASK_S: Final = 0.5
+AGAIN_S: Final = 1.0
 PATIENCE_S: Final = 30.0
 SABOTAGED_S: Final = 1.0
 """How long one waits for what a sabotaged bridge may never bring."""
@@ -224,9 +225,12 @@ class Site:
         self._running = asyncio.create_task(self._bridge.run())
 
     async def _stop(self) -> None:
-        if self._running is not None:
+        # A cancellation that nats-py swallows is repeated, as in `background.beside`.
+        while self._running is not None and not self._running.done():
             self._running.cancel()
-            await asyncio.wait({self._running})
+            await asyncio.wait({self._running}, timeout=AGAIN_S)
+        if self._running is not None and not self._running.cancelled():
+            self._running.exception()  # it died as it was told: nobody needs to hear of it later
 
     async def dies(self, how: str) -> int:
         """Let the bridge die over the next handoffs, then others come; start a new bridge.

@@ -98,6 +98,7 @@ async def centre(hub: Hub, place: Place, system_database: Database) -> AsyncIter
         )
 
 
+@pytest.mark.nightly
 async def test_a_site_gets_each_handoff_once_in_order_and_at_once_after_a_cut(
     centre: Centre, tmp_path: Path
 ) -> None:
@@ -115,6 +116,7 @@ CAUSES: Mapping[str, str] = {
 }
 
 
+@pytest.mark.nightly
 async def test_each_planted_fault_of_the_bridge_is_found(centre: Centre, tmp_path: Path) -> None:
     for name in chaos_site_world.SABOTAGES:
         site = Site(centre, tmp_path / name, name)
@@ -151,6 +153,7 @@ def bypasses(theirs: UUID) -> list[str]:
     return [*spelled, f"$JS.ACK.OUT.{theirs}.1.1.1.1.0", f"out.{theirs}", "$SYS.REQ.USER.AUTH"]
 
 
+@pytest.mark.nightly
 async def test_a_site_reaches_nothing_at_the_centre_but_its_own_consumer(
     centre: Centre, tmp_path: Path
 ) -> None:
