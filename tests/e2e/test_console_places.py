@@ -67,19 +67,14 @@ def test_two_physicians_on_one_slot_one_wins_the_other_gets_the_next_best(
     desk: Desks, api: Apis
 ) -> None:
     one, two = desk("physician"), desk("physician-2", "fr")
-    open_case(one, decided(api, "physician"))
     open_case(two, decided(api, "physician-2"))
-    shared: str | None = None
-    for _ in range(12):
-        for each in (one, two):
-            search(each)
-        common = set(one.page.evaluate(SLOTS)) & set(two.page.evaluate(SLOTS))
-        if common:
-            shared = common.pop()
-            break
-    assert shared is not None
+    search(two)
+    shared = two.page.evaluate(SLOTS)[0]
     mine = f".offers > li:has([name=slot_id][value='{shared}']) button"
-    one.page.locator(mine).click()
+    case_id = decided(api, "physician")
+    held = {"slot_id": shared, "disposition_id": api("physician").decide(case_id)}
+    api("physician").send("POST", "/holds", held)
+    open_case(one, case_id)
     one.page.wait_for_selector("#hold")
     fill(api, shared)
     two.page.locator(mine).click()
