@@ -109,12 +109,12 @@ async def _fight(
     admin_dsn: str,
     kill_postgres: Callable[[], Awaitable[None]],
 ) -> Mapping[str, int]:
-    """Let them fight until enough was asked, with a kill now and then."""
+    """Let them fight until enough was asked, with a kill now and then, at least one."""
     await crowd.start_all()
     kills = Counter(process=0, postgres=0)
     due = time.monotonic() + plan.every_s
     moved, seen = time.monotonic(), 0
-    while (asked := crowd.count()) < plan.attempts:
+    while (asked := crowd.count()) < plan.attempts or not kills["process"]:
         await asyncio.sleep(0.05)
         now = time.monotonic()
         if asked > seen:
