@@ -5,7 +5,7 @@ our own database, to a cloud's metadata service or to a neighbour. The name is r
 each connection, every address it has must be allowed, and the connection goes to the one that was
 checked, so a name that answers differently the second time changes nothing.
 
-Source: OWASP ASVS 5.0, 1.3.6; RFC 6890 (special addresses), RFC 6052 and 8215 (translators).
+Source: OWASP ASVS 5.0, 1.3.6; which addresses are public is `kernel.public_network`.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from kernel import errors
+from kernel import errors, public_network
 
 LONGEST: Final = 2000
 PORT: Final = 443
@@ -106,36 +106,9 @@ async def pinned(one: Target, resolve: Resolve, *, loopback: bool) -> str:
     found = await resolve(one.host, one.port)
     if not found:
         raise OSError
-    if not all(allowed(address, loopback=loopback) for address in found):
+    if not all(public_network.holds(address, loopback=loopback) for address in found):
         raise _refusal("address")
     return found[0]
-
-
-def allowed(address: str, *, loopback: bool) -> bool:
-    """Tell whether an IP address may be connected to.
-
-    Args:
-        address: IPv4 or IPv6, without a name.
-        loopback: This machine is allowed.
-    """
-    try:
-        one = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(one, ipaddress.IPv6Address):
-        if one.ipv4_mapped is not None:
-            one = one.ipv4_mapped
-        elif not one.is_loopback:
-            return (
-                one in _GLOBAL_V6
-                and one.is_global
-                and not any(one in network for network in _TUNNELS)
-            )
-    if one.is_loopback:
-        return loopback
-    return one.is_global and not (
-        one.is_multicast or one.is_reserved or any(one in network for network in _CLOSED)
-    )
 
 
 def resolver(executor: Executor) -> Resolve:
@@ -185,17 +158,7 @@ def _is_special(host: str, *, loopback: bool) -> bool:
         # 127.1, 2130706433, 0x7f.1: a C library reads them as addresses. `.internal` and the like
         # never name a host of the public network.
         return last[:1].isdigit() or last in _INSIDE or "." not in host
-    return not allowed(host, loopback=loopback)
+    return not public_network.holds(host, loopback=loopback)
 
 
-_GLOBAL_V6: Final = ipaddress.ip_network("2000::/3")
-_TUNNELS: Final = tuple(map(ipaddress.ip_network, ("2002::/16", "2001::/32", "3fff::/20")))
-"""6to4, Teredo: an IPv4 address of any kind is inside; documentation."""
-_CLOSED: Final = tuple(
-    map(
-        ipaddress.ip_network,
-        ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"),
-    )
-)
-"""What some versions of Python call global; the last is a cloud's own channel to its machines."""
 _INSIDE: Final = frozenset({"internal", "local", "localhost", "localdomain", "lan", "home", "arpa"})

@@ -5,13 +5,11 @@ cannot change in between. This machine is allowed by a setting only.
 """
 
 import http.client
-import ipaddress
 import socket
 import ssl
-from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from kernel import errors
+from kernel import errors, public_network
 
 
 def parts(address: str) -> SplitResult:
@@ -58,10 +56,6 @@ def resolve(parts: SplitResult, *, loopback: bool) -> str:
     return min(found)
 
 
-# Addresses of IPv4 hosts behind a translator: RFC 6052 and RFC 8215.
-_TRANSLATED: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48")))
-
-
 def allowed(address: str, *, loopback: bool, https: bool) -> bool:
     """Tell whether an IP address may be asked.
 
@@ -70,13 +64,9 @@ def allowed(address: str, *, loopback: bool, https: bool) -> bool:
         loopback: This machine is allowed, with or without TLS.
         https: The connection is encrypted.
     """
-    one = ipaddress.ip_address(address.partition("%")[0])
-    if any(one in network for network in _TRANSLATED):
-        return False
-    inner = getattr(one, "ipv4_mapped", None) or getattr(one, "sixtofour", None) or one
-    if inner.is_loopback:
-        return loopback
-    return https and inner.is_global and not inner.is_multicast and one.is_global == inner.is_global
+    if loopback and public_network.holds(address, loopback=True):
+        return https or not public_network.holds(address, loopback=False)
+    return https and public_network.holds(address, loopback=False)
 
 
 class Pinned(http.client.HTTPConnection):

@@ -196,6 +196,10 @@ def test_a_public_address_is_allowed_with_tls_only() -> None:
     assert outgoing.allowed("93.184.216.34", loopback=False, https=True)
     assert outgoing.allowed("2606:2800:220:1::1", loopback=False, https=True)
     assert not outgoing.allowed("93.184.216.34", loopback=True, https=False)
+    assert outgoing.allowed("127.0.0.1", loopback=True, https=False)
+    assert not outgoing.allowed("127.0.0.1", loopback=False, https=True)
+    for inside in ("10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"):
+        assert not outgoing.allowed(inside, loopback=True, https=True)
 
 
 def test_a_manifest_of_too_many_files_is_refused(publisher: Publisher, tmp_path: Path) -> None:
