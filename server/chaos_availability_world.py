@@ -32,6 +32,7 @@ SCHEDULES: Final = 10
 SLOTS: Final = 200
 WORKERS: Final = 8
 PUBLISHERS: Final = 3
+LAST_NEEDS: Final = 2
 _HOLD_S: Final = 60
 _DROPPED: Final = 0.1
 _GIVEN_BACK: Final = 0.1
@@ -91,7 +92,7 @@ class World:
         self._dice = random.Random(seed)
         self._sequences: dict[UUID, int] = {}
         self._open: Sequence[UUID] = ()
-        self._ended = asyncio.Event()
+        self._ended, self._all_said = asyncio.Event(), asyncio.Event()
         self.territory_id = ids.uuid7()
         organisation = ids.uuid7()
         self._clinic = Actor(id=ids.uuid7(), role=Role.CLINIC, organisation_ids=(organisation,))
@@ -101,13 +102,18 @@ class World:
         ]
         self.schedules = [ids.uuid7() for _ in range(SCHEDULES)]
         self._needs: Iterator[UUID] = iter(())
+        self._last_needs: Sequence[UUID] = ()
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         self._first = midnight + timedelta(days=2)
         self.window = Interval(start=self._first, end=self._first + timedelta(days=15))
         self.notes = Notes()
 
     async def begin(self, needs: int) -> None:
-        """Write the clinic and as many decided needs, and publish every diary once."""
+        """Write the clinic and as many decided needs, and publish every diary once.
+
+        Args:
+            needs: How many, besides those of the last words.
+        """
         await self._admin.execute(INSERT_TERRITORY, self.territory_id)
         organisation = self._clinic.organisation_ids[0]
         await self._admin.execute(INSERT_CLINIC, self._clinic.id, organisation)
@@ -120,18 +126,20 @@ class World:
         await self._admin.execute(INSERT_SERVICES, offers, organisation)
         await self._admin.execute(INSERT_SCHEDULES, self.schedules, offers)
         key = await self._keys.create(self._database, self.territory_id)
-        made = [ids.uuid7() for _ in range(needs)]
+        made = [ids.uuid7() for _ in range(needs + LAST_NEEDS)]
         await self._admin.execute(
             INSERT_CASES, made, key.id, self.territory_id, self._physicians[0].id
         )
         await self._admin.execute(INSERT_NEEDS, made, self.territory_id, self._physicians[0].id)
-        self._needs = iter(made)
+        self._last_needs, self._needs = made[:LAST_NEEDS], iter(made[LAST_NEEDS:])
         for schedule_id in self.schedules:
             await self._publish(schedule_id)
         self.notes.publish_ms.clear()
 
     async def run(self, rate: float, lasting_s: float) -> float:
         """Publish at a rate while places are booked, then let routing react to the end.
+
+        Luck decides which places go away under somebody, so the last words make sure that one did.
 
         Args:
             rate: Full republications a second, over all diaries.
@@ -156,6 +164,10 @@ class World:
             took = time.monotonic() - began
             self._ended.set()
             await asyncio.gather(*working)
+        try:
+            await self._last_words()
+        finally:
+            self._all_said.set()
             await reacting
         return (len(self.notes.accepted) + self.notes.stale - before) / took
 
@@ -174,8 +186,13 @@ class World:
             sequence -= 3
         else:
             self._sequences[schedule_id] = sequence
+        await self._say(schedule_id, sequence, self._calendar())
+
+    async def _say(
+        self, schedule_id: UUID, sequence: int, slots: tuple[PublishedSlot, ...]
+    ) -> None:
         command = service.Publish(
-            schedule_id=schedule_id, window=self.window, sequence=sequence, slots=self._calendar()
+            schedule_id=schedule_id, window=self.window, sequence=sequence, slots=slots
         )
         began = time.perf_counter()
         try:
@@ -187,6 +204,25 @@ class World:
             return
         self.notes.publish_ms.append((time.perf_counter() - began) * 1000)
         self.notes.accepted.append((schedule_id, sequence, command.slots))
+
+    async def _last_words(self) -> None:
+        """Let everything happen that a fault shows by, whatever luck the rest had.
+
+        Two want one place; it goes away under who got it; an older word comes late.
+        """
+        await self._see()
+        slot_id = self._open[0]
+        for actor, need in zip(self._physicians, self._last_needs, strict=False):
+            with contextlib.suppress(errors.Conflict):
+                await self._book(actor, need, slot_id, surely=True)
+        row = await self._admin.fetchrow(SELECT_SLOT, slot_id)
+        if row is None:
+            raise LookupError(slot_id)
+        schedule_id, calendar = row["schedule_id"], self._calendar()
+        sequence = self._sequences[schedule_id] = self._sequences[schedule_id] + 2
+        without = tuple(one for one in calendar if one.key != row["key"])
+        await self._say(schedule_id, sequence, without)
+        await self._say(schedule_id, sequence - 1, without[1:])
 
     def _calendar(self) -> tuple[PublishedSlot, ...]:
         made = []
@@ -226,13 +262,13 @@ class World:
             except (errors.Conflict, errors.Expired, errors.Limited):
                 self.notes.refused += 1
 
-    async def _book(self, actor: Actor, need: UUID, slot_id: UUID) -> None:
+    async def _book(self, actor: Actor, need: UUID, slot_id: UUID, *, surely: bool = False) -> None:
         wanted = holds.PlaceHold(slot_id=slot_id, disposition_id=need)
         began = time.perf_counter()
         held = await self._database.run(
             actor, lambda tx: holds.place(tx, actor, wanted, hold_s=_HOLD_S)
         )
-        if self._dice.random() < _GIVEN_BACK:
+        if not surely and self._dice.random() < _GIVEN_BACK:
             await self._database.run(actor, lambda tx: holds.release(tx, actor, held.id))
             return
         book = appointments.Book(hold_id=held.id)
@@ -242,7 +278,7 @@ class World:
         self.notes.book_ms.append((time.perf_counter() - began) * 1000)
         told = Booked(made.id)
         self.notes.booked.append(told)
-        if self._dice.random() < _GIVEN_BACK:
+        if not surely and self._dice.random() < _GIVEN_BACK:
             cancel = appointments.Cancel(reason="patient_cancelled")
             await self._database.run(
                 actor, lambda tx: appointments.cancel(tx, actor, made.id, cancel)
@@ -253,7 +289,7 @@ class World:
         """Number events and react to them until all is over and nothing is left."""
         follower = following.Follower(self._system, "routing", reactions.REACTIONS)
         while True:
-            ended = self._ended.is_set()
+            ended = self._all_said.is_set()
             busy = False
             while await sequencer.step(self._system) or await follower.step():
                 busy = True
@@ -354,4 +390,7 @@ SELECT_FREE: Final = """
 select s.slot_id from directory.seat s join directory.slot l on l.id = s.slot_id
 where s.state = 'free' and l.withdrawn_at is null
 order by random() limit 400
+"""
+SELECT_SLOT: Final = """
+select schedule_id, key from directory.slot where id = $1
 """

@@ -30,6 +30,8 @@ from server.stack import throw_away_home
 SECONDS: Final = 300.0
 RESTARTS: Final = 50
 CALLS_A_SECOND: Final = 20
+LEAST_CALLS: Final = 20
+"""A slow machine stays without the bus until so many were taken."""
 RESUMED_S: Final = 60.0
 """Longest wait for an event: a message lost on its way comes again after 30 s."""
 SABOTAGES: Final = ("deaf-subscriber",)
@@ -161,13 +163,13 @@ class Desk:
         self.times_ms.append((time.monotonic() - began) * 1000)
 
     async def work(self, seconds: float) -> None:
-        """Take calls for a while.
+        """Take calls for a while, and at least `LEAST_CALLS`.
 
         Args:
             seconds: How long.
         """
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        until, enough = time.monotonic() + seconds, self.taken + LEAST_CALLS
+        while time.monotonic() < until or self.taken < enough:
             await asyncio.gather(self.take(), asyncio.sleep(1 / CALLS_A_SECOND))
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ async def let_time_pass(dsn: str, subscription: str) -> None:
     """Let the first failure be a minute ago."""
     connection = await asyncpg.connect(dsn)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await connection.fetchval(
                 "update events.progress set failing_since = clock_timestamp() - interval '1 min'"
                 " where subscription_id = $1 and failing_since is not null returning true",

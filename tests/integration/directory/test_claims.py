@@ -93,7 +93,7 @@ async def test_a_claim_waits_for_each_busy_seat_in_turn(
             await opened[number].rollback()
         else:
             await opened[number].commit()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await waiting == rolled_back + 1
     for connection in busy:
         await app.release(connection)
@@ -126,7 +126,7 @@ async def test_more_claims_than_seats_wait_and_share_what_rolls_back(
 
 async def until_waiting(admin: Any) -> None:
     """Wait until some session of this database waits for a lock."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await admin.fetchval(
             "select exists (select 1 from pg_stat_activity"
             " where datname = current_database() and wait_event_type = 'Lock')"

@@ -125,7 +125,7 @@ async def test_a_claim_that_rolls_back_gives_its_part_of_the_quota_to_who_waits(
 
 
 async def until_waiting(admin: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await admin.fetchval(
             "select exists (select 1 from pg_stat_activity"
             " where datname = current_database() and wait_event_type = 'Lock')"

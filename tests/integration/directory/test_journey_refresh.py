@@ -85,7 +85,7 @@ async def test_the_worker_asks_again_until_the_engine_is_back(
     engine.mood = "broken"
     asking = asyncio.create_task(journey_refresh.keep(system_database, Osrm(engine.url)))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(engine.asked) < 3:
                 await asyncio.sleep(0.02)
             assert (await known(system_database)).asked == 0

@@ -221,7 +221,7 @@ def test_events_name_the_slots_and_schedules_they_touch() -> None:
 async def test_a_running_keeper_loads_by_itself(database: Database, world: Any) -> None:
     keeper = Keeper(database)
     running = asyncio.create_task(keeper.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not keeper.ready:
             await asyncio.sleep(0.01)
     running.cancel()
@@ -243,7 +243,7 @@ async def test_what_is_published_during_a_reload_is_seen_before_it_ends(
         running = asyncio.create_task(keeper.run())
         await publish([world.slot("a")])
         await settle(system_database)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not keeper.snapshot.diaries.count():
                 await asyncio.sleep(0.01)
         assert keeper._reloading is not None

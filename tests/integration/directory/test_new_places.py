@@ -32,7 +32,7 @@ async def test_a_place_that_is_told_is_searched_at_the_next_step(
     async with system_database.transaction(actors.system()) as tx:
         await places_told.tell(tx, actors.system(), [new])
     await settle(system_database)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while keeper.snapshot.service(CareServiceId(new)) is None:
             await keeper.step()
     assert len(keeper.snapshot.services) == before + 1

@@ -76,7 +76,7 @@ async def bus(nats_url: str) -> AsyncIterator[Bus]:
     """Give a connected bus."""
     made = Bus(nats_url, "test")
     task = asyncio.create_task(made.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not made.connected:
             await asyncio.sleep(0.01)
     yield made
@@ -119,7 +119,7 @@ async def place(
     tasks.append(asyncio.create_task(wakeup.run()))
     with listen("127.0.0.1", 0) as door:
         serving = asyncio.create_task(server.serve(sockets=[door]))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not (server.started and app.services.ready):
                 assert not serving.done(), serving.exception()
                 await asyncio.sleep(0.01)
@@ -128,7 +128,7 @@ async def place(
             bus=f"nats://{settings.nats_url.rpartition('@')[2]}",
         )
         server.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await serving
     for task in tasks:
         task.cancel()

@@ -90,7 +90,7 @@ async def dialled(
             password=password,
             inbox_prefix=f"_INBOX_{user}".encode(),
             allow_reconnect=False,
-            connect_timeout=5,
+            connect_timeout=60,
             error_cb=note,
         )
         yield client
@@ -104,7 +104,7 @@ async def signed_in(
 ) -> AsyncIterator[Client]:
     """Connect; the callout may need a moment to begin answering."""
     heard = [] if complaints is None else complaints
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             try:
                 async with dialled(scene, user, password, heard) as client:

@@ -66,14 +66,11 @@ async def in_stream(nats_url: str, subscription: Subscription) -> Sequence[Recei
         context = connection.jetstream()
         pull = await context.pull_subscribe(f"out.{subscription.id}", stream=OUT)
         found: list[Received] = []
-        while True:
-            try:
-                messages = await pull.fetch(100, timeout=0.3)
-            except (TimeoutError, nats.errors.TimeoutError):
-                return found
-            for message in messages:
+        while waiting := (await pull.consumer_info()).num_pending:
+            for message in await pull.fetch(min(100, waiting), timeout=60):
                 found.append(msgspec.json.decode(message.data, type=Received))
                 await message.ack()
+        return found
     finally:
         await connection.close()
 

@@ -232,7 +232,7 @@ async def test_the_live_feed_goes_on_after_the_last_event_id_and_ends_on_a_drain
     for _ in range(4):
         await append_case(database, world, organisations=world.organisations)
     await desk.settle()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answer = await desk.ask(world.partner, "GET", "/events", headers={"last-event-id": "1"})
 
     assert answer.headers["content-type"].startswith("text/event-stream")

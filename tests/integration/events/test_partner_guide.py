@@ -64,7 +64,7 @@ async def test_every_command_of_the_guide_works(
             await append_case(database, world, organisations=(world.organisations[0],))
             await hand_over(database, world)
         shell.stdin.write(f"{block}\necho\necho END-OF-{number}\n".encode())
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while (line := (await shell.stdout.readline()).decode()) != f"END-OF-{number}\n":
                 assert line, f"block {number} failed:\n{block}\n{told}"
                 told += line

@@ -49,7 +49,7 @@ async def listening(
 
 
 async def told(stream: AsyncIterator[ServerSentEventMessage]) -> ServerSentEventMessage:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (message := await anext(stream)).comment is not None:
             pass
     return message

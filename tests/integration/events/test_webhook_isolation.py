@@ -41,7 +41,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
         while await sequencer.step(self.system) or await dispatcher.decide_step(self.system):
             pass
         self.bell.ring()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while any(len(one.posts) == count for one, count in zip(living, before, strict=True)):
                 await asyncio.sleep(0.002)
         return [one.posts[-1].at - began for one in living]
@@ -91,7 +91,7 @@ async def crowd(
             await subscribe((world.partner, world.other_partner)[index % 2], one.url)
         sender, bell = Sender(system_database, keys, loopback=True), Bell()
         sending = asyncio.create_task(sender.run(bell))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not all(one.posts for one in receivers):
                 await asyncio.sleep(0.01)
         while await sequencer.step(system_database) or await dispatcher.decide_step(

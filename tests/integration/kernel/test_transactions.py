@@ -172,7 +172,7 @@ async def test_a_wake_up_is_sent_after_a_commit(database: Database, admin_dsn: s
     try:
         async with database.transaction(actors.system()) as tx:
             await tx.execute("select 1")
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 60)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

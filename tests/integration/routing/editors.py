@@ -65,7 +65,7 @@ class Editor:
 
     def desk(self, **said: str) -> bool:
         """Be the practice's own desk, or change how the editor answers."""
-        connection = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=60)
         try:
             connection.request("POST", "/desk", json.dumps(said).encode())
             return bool(json.loads(connection.getresponse().read())["taken"])

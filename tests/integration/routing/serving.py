@@ -46,17 +46,17 @@ async def serving(world: World, settings: Settings) -> AsyncIterator[Service]:
     with listen("127.0.0.1", 0) as door:
         port = int(door.getsockname()[1])
         task = asyncio.create_task(server.serve(sockets=[door]))
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not server.started:
                 assert not task.done(), task.exception()
                 await asyncio.sleep(0.005)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while (await client.get("/readyz")).status_code != 200:
                     await asyncio.sleep(0.01)
             try:
                 yield Service(client=client, world=world)
             finally:
                 server.stop()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await task

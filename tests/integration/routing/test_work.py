@@ -10,7 +10,7 @@ from tests.integration.routing.world import World
 
 
 async def becomes_true(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.02)
 

@@ -25,7 +25,7 @@ from server.supervisor import Supervisor
 from tests.conftest import Servers
 
 ROOT = Path(__file__).resolve().parents[3]
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ async def serving(settings: Settings) -> AsyncIterator[Live]:
                 accounts={one.login: one for one in opened},
             )
         server.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await task
 
 

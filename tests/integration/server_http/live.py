@@ -41,7 +41,7 @@ class Live(msgspec.Struct, kw_only=True):
         try:
             writer.write(request)
             await writer.drain()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 return await reader.read()
         finally:
             writer.close()

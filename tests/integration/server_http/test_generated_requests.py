@@ -57,7 +57,7 @@ def hammer(live: Live, operation: Any) -> list[str]:
     @hypothesis.given(case=strategy, login=st.sampled_from(LOGINS))
     def send(case: Any, login: str) -> None:
         headers = {**live.bearer(login), "X-Request-ID": "generated"}
-        answer = case.call(base_url=f"http://127.0.0.1:{live.port}", headers=headers, timeout=20)
+        answer = case.call(base_url=f"http://127.0.0.1:{live.port}", headers=headers, timeout=60)
         told = f"{operation.method.upper()} {operation.path}: {answer.status_code}"
         kind = answer.headers.get("content-type", [""])[0]
         if answer.status_code >= 500:

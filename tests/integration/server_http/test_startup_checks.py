@@ -146,7 +146,7 @@ async def test_an_old_nats_server_is_refused() -> None:
     try:
         with pytest.raises(Refusal, match=r"2\.14\.2 is too old"):
             await startup.check_nats(f"nats://127.0.0.1:{port}")
-        await asyncio.wait_for(left.wait(), 20)
+        await asyncio.wait_for(left.wait(), 60)
     finally:
         server.close()
         await server.wait_closed()
