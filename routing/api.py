@@ -25,6 +25,7 @@ from routing import (
     holds,
     incoming,
     mirrored,
+    moving,
     notes,
     offers,
     outcomes,
@@ -168,6 +169,23 @@ async def cancel_appointment(
 
 
 @post(
+    "/appointments/{appointment_id:uuid}/reschedule",
+    summary="Move an appointment to a held place",
+    tags=["routing"],
+    status_code=_OK,
+)
+async def reschedule_appointment(
+    edge: NamedDependency[Edge], appointment_id: FromPath[UUID], data: JSONBody[moving.Reschedule]
+) -> Appointment:
+    """Take the new place and free the former at once. 409 `other_disposition`, 410."""
+    moved: Appointment = await edge.once(
+        _with_id(lambda tx: moving.reschedule(tx, edge.actor, appointment_id, data, edge.keys)),
+        lambda tx, found: appointments.get(tx, edge.actor, found, edge.keys),
+    )
+    return moved
+
+
+@post(
     "/appointments/{appointment_id:uuid}/outcome",
     summary="Say whether the patient came",
     tags=["routing"],
@@ -308,6 +326,7 @@ ROUTES: Final = [
     read_appointment,
     list_appointments,
     cancel_appointment,
+    reschedule_appointment,
     settle_appointment,
     read_source,
     record_source,
