@@ -6,8 +6,10 @@ import pytest
 
 from kernel import errors
 from kernel.actor import Actor, Role
+from kernel.settings import Settings
 from routing import moving
 from routing.model import Appointment, AppointmentState, Hold
+from tests.integration.routing.serving import serving
 from tests.integration.routing.world import Practice, World
 
 LIVE = (
@@ -105,3 +107,23 @@ async def test_of_four_who_move_it_at_once_one_does_and_one_is_live_at_every_ins
     assert await world.seat(moved[0].slot_id) == ("booked",)
     states = [await world.seat(hold.slot_id) for hold in wanted]
     assert states.count(("held",)) == len(wanted) - 1
+
+
+async def test_moving_again_under_the_same_key_has_one_effect_and_one_answer(
+    world: World, settings: Settings
+) -> None:
+    at = await world.practice()
+    booked = await world.booked(at)
+    held = await held_for(world, booked, at)
+    path = f"/appointments/{booked.id}/reschedule"
+    body = {"hold_id": str(held.id), "reason": "patient_prefers_other"}
+    async with serving(world, settings) as service:
+        answers = [await service.ask("POST", path, body, key="move") for _ in range(3)]
+        assert {one.status_code for one in answers} == {200}
+        assert len({one.text for one in answers}) == 1
+        again = await service.ask("POST", path, body, key="other")
+        assert again.status_code == 409
+        assert again.json()["code"] == "appointment_state"
+        missing = await service.ask("POST", path, body)
+        assert missing.json()["code"] == "idempotency_key_missing"
+    assert await world.admin.fetchval(LIVE, booked.disposition_id) == 1
