@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "contracts": Subcommand("server.contracts", "write OpenAPI, AsyncAPI and schema files"),
     "protocols": Subcommand("server.protocols", "list and check the triage protocols"),
     "directory": Subcommand("server.directory_command", "ask the referral graph; journeys"),
+    "routing": Subcommand("server.routing_command", "how places were given: fairness"),
     "feeds": Subcommand("server.feeds", "examine, take in and report publishers' feeds"),
     "evaluate": Subcommand("server.evaluate", "score the protocols on labelled cases"),
     "mutants": Subcommand("server.mutants", "plant faults in pure modules: do tests notice?"),
