@@ -1,5 +1,6 @@
 """Fairness is counted from the offers that were given: in reach, shown, first, and by lots."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from kernel.actor import Role
 from kernel.database import Database, Tx
 from routing import fairness
 from routing.fairness import Group
+from server import cli
 from tests.integration.routing.world import OTHER_TERRITORY, World
 
 
@@ -22,7 +24,7 @@ async def measured(database: Database, asks: actor.Actor) -> tuple[Group, ...]:
 async def test_equals_share_first_places_as_evenly_as_the_count_allows(world: World) -> None:
     practices = [await world.practice() for _ in range(3)]
     for practice in practices:
-        await world.slot(practice)
+        await world.slot(practice, begins_in=timedelta(hours=1))
     for _ in range(6):
         await world.offers((await world.disposition()).id, count=1)
     (group,) = await measured(world.system, actor.system())
@@ -66,3 +68,19 @@ async def test_a_clinic_may_not_measure(world: World) -> None:
     clinic = await world.actor(Role.CLINIC, organisations=(practice.organisation_id,))
     with pytest.raises(errors.Forbidden):
         await measured(world.database, clinic)
+
+
+async def test_the_command_tells_anyone_who_asks(
+    world: World,
+    database_dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    practice = await world.practice()
+    await world.slot(practice)
+    await world.offers((await world.disposition()).id)
+    monkeypatch.setenv("DATABASE_URL", database_dsn)
+    assert await asyncio.to_thread(cli.run, ["routing", "fairness", "--days", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "1 offers, 1 care services in reach" in told
+    assert f"{practice.care_service_id}  first     1  by lots      1.0" in told
