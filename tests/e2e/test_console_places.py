@@ -139,7 +139,7 @@ def test_a_clinic_publishes_an_evening_by_keyboard_and_accepts_its_patient(
     clinic.press("F9")
     clinic.page.wait_for_selector("#publish .done")
     assert "Publié : 40 ajoutés" in (clinic.page.text_content("#publish .done") or "")
-    clinic.page.wait_for_selector(".cell:has-text('20')", timeout=5_000)
+    clinic.page.wait_for_selector(".cell:has-text('20')")
     schedule = clinic.page.input_value("#week-schedule")
     case_id = decided(api, "physician", "U2")
     disposition = api("physician").send("GET", f"/cases/{case_id}")["dispositions"][0]["id"]
