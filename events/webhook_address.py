@@ -106,7 +106,7 @@ async def pinned(one: Target, resolve: Resolve, *, loopback: bool) -> str:
     found = await resolve(one.host, one.port)
     if not found:
         raise OSError
-    if not all(public_network.holds(address, loopback=loopback) for address in found):
+    if not all(public_network.includes(address, loopback=loopback) for address in found):
         raise _refusal("address")
     return found[0]
 
@@ -158,7 +158,7 @@ def _is_special(host: str, *, loopback: bool) -> bool:
         # 127.1, 2130706433, 0x7f.1: a C library reads them as addresses. `.internal` and the like
         # never name a host of the public network.
         return last[:1].isdigit() or last in _INSIDE or "." not in host
-    return not public_network.holds(host, loopback=loopback)
+    return not public_network.includes(host, loopback=loopback)
 
 
 _INSIDE: Final = frozenset({"internal", "local", "localhost", "localdomain", "lan", "home", "arpa"})

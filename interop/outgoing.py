@@ -64,9 +64,9 @@ def allowed(address: str, *, loopback: bool, https: bool) -> bool:
         loopback: This machine is allowed, with or without TLS.
         https: The connection is encrypted.
     """
-    if loopback and public_network.holds(address, loopback=True):
-        return https or not public_network.holds(address, loopback=False)
-    return https and public_network.holds(address, loopback=False)
+    if not public_network.includes(address, loopback=loopback):
+        return False
+    return https or not public_network.includes(address, loopback=False)
 
 
 class Pinned(http.client.HTTPConnection):

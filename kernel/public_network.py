@@ -21,7 +21,7 @@ _CLOSED: Final = tuple(
 """What some versions of Python call global; the last is a cloud's own channel to its machines."""
 
 
-def holds(address: str, *, loopback: bool) -> bool:
+def includes(address: str, *, loopback: bool) -> bool:
     """Tell whether an IP address may be connected to.
 
     Args:

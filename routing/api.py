@@ -25,7 +25,6 @@ from routing import (
     holds,
     incoming,
     mirrored,
-    moving,
     notes,
     offers,
     outcomes,
@@ -37,6 +36,7 @@ from routing.answers import OfferAnswer
 from routing.mirrored import SourceBooking
 from routing.model import Appointment, Hold, Offer, Referral, WaitingEntry
 from routing.notes import HandoffNote
+from routing.rescheduling import Reschedule, reschedule
 from triage.library import Library
 
 _OK: Final = 200
@@ -175,11 +175,11 @@ async def cancel_appointment(
     status_code=_OK,
 )
 async def reschedule_appointment(
-    edge: NamedDependency[Edge], appointment_id: FromPath[UUID], data: JSONBody[moving.Reschedule]
+    edge: NamedDependency[Edge], appointment_id: FromPath[UUID], data: JSONBody[Reschedule]
 ) -> Appointment:
     """Take the new place and free the former at once. 409 `other_disposition`, 410."""
     moved: Appointment = await edge.once(
-        _with_id(lambda tx: moving.reschedule(tx, edge.actor, appointment_id, data, edge.keys)),
+        _with_id(lambda tx: reschedule(tx, edge.actor, appointment_id, data, edge.keys)),
         lambda tx, found: appointments.get(tx, edge.actor, found, edge.keys),
     )
     return moved

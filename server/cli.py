@@ -1,7 +1,8 @@
 """The command line: finds the subcommand's module, imports it and nothing else, runs it.
 
-Each subcommand is a module with `main(arguments: list[str]) -> int`. The table below is read
-without importing any of them, so `--help` stays fast and works before anything is installed.
+Each subcommand, of one word or two, is a module with `main(arguments: list[str]) -> int`. The
+table below is read without importing any of them, so `--help` stays fast and works before anything
+is installed.
 """
 
 import importlib
@@ -37,8 +38,9 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "parked": Subcommand("server.parked", "list, replay or dismiss events whose effect failed"),
     "contracts": Subcommand("server.contracts", "write OpenAPI, AsyncAPI and schema files"),
     "protocols": Subcommand("server.protocols", "list and check the triage protocols"),
-    "directory": Subcommand("server.directory_command", "ask the referral graph; journeys"),
-    "routing": Subcommand("server.routing_command", "how places were given: fairness"),
+    "directory graph": Subcommand("server.directory_graph", "ask the referral graph"),
+    "directory journeys": Subcommand("server.directory_journeys", "how long a journey takes"),
+    "routing fairness": Subcommand("server.routing_fairness", "who came first, and against lots"),
     "feeds": Subcommand("server.feeds", "examine, take in and report publishers' feeds"),
     "evaluate": Subcommand("server.evaluate", "score the protocols on labelled cases"),
     "mutants": Subcommand("server.mutants", "plant faults in pure modules: do tests notice?"),
@@ -93,11 +95,13 @@ def run(arguments: list[str]) -> int:
     Args:
         arguments: The words after the program's name.
     """
-    name, *rest = arguments or ["--help"]
+    name = arguments[0] if arguments else "--help"
     if name in {"--help", "-h", "help", "--version"}:
         print(f"regul {version()}" if name == "--version" else usage())
         return 0
-    command = available().get(name)
+    commands = available()
+    words = 2 if " ".join(arguments[:2]) in commands else 1
+    command, rest = commands.get(" ".join(arguments[:words])), arguments[words:]
     if command is None:
         print(f"regul: no command {name!r}; ./regul --help lists them.", file=sys.stderr)
         return 2

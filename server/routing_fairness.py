@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -18,7 +19,7 @@ from routing import fairness
 from routing.fairness import Group
 from server.configuration import read_settings
 
-MOST_DAYS = 3660
+MOST_DAYS: Final = 3660
 
 
 def text(groups: Sequence[Group], days: int, care_service_id: UUID | None, top: int) -> str:

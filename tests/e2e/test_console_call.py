@@ -197,19 +197,25 @@ def test_timers_follow_the_server_whatever_the_computer_says(desk: Desks, api: A
     assert min((seen - told) % 3600, (told - seen) % 3600) <= 5
 
 
-def test_a_frozen_server_is_told_and_mends_itself(desk: Desks, api: Apis, running: Any) -> None:
+def test_a_frozen_server_is_told_within_five_seconds_and_mends_itself(
+    desk: Desks, api: Apis, running: Any
+) -> None:
     operator = desk("operator")
-    # Who does not answer for long may be killed and started anew, which cuts the stream.
-    operator.allowed = ["htmx", "ERR_", "Failed to load"]
+    # The page's own clock is moved on: how fast this machine is does not matter.
+    operator.page.clock.install()
+    operator.page.reload()
+    operator.page.wait_for_selector('#live-state[data-state="on"]')
     (served,) = served_by(running)
     os.kill(served, signal.SIGSTOP)
-    began = time.monotonic()
     try:
-        operator.page.wait_for_selector("#cut:not([hidden])", timeout=60_000)
+        operator.page.wait_for_timeout(100)  # what was on its way has arrived
+        operator.page.clock.run_for(3_000)
+        early = operator.page.locator("#cut").is_visible()
+        operator.page.clock.run_for(2_000)
+        assert operator.page.locator("#cut").is_visible()
     finally:
         os.kill(served, signal.SIGCONT)
-    # Silence of 4.5 s after the last beat, each 2 s; a loaded machine draws it later.
-    assert time.monotonic() - began <= 30
+    assert not early
     assert "données de" in (operator.page.text_content("#cut") or "")
     operator.page.wait_for_selector("#cut", state="hidden")
     case_id = api("operator-2").open_case("mal de gorge")

@@ -16,7 +16,7 @@ from kernel import actor as actors
 from kernel import errors
 from kernel.database import Database
 from kernel.settings import Settings
-from server import directory_command, journey_refresh
+from server import directory_journeys, journey_refresh
 from server.refusal import Refusal
 from tests import osrm_engine
 from tests.osrm_engine import Engine
@@ -130,7 +130,7 @@ async def test_the_command_says_refreshes_and_sets(
     monkeypatch.setenv("DATABASE_URL", database_dsn)
 
     async def run(*words: str) -> int:
-        return await asyncio.to_thread(directory_command.main, ["journeys", *words])
+        return await asyncio.to_thread(directory_journeys.main, [*words])
 
     with pytest.raises(Refusal, match="estimated"):
         await run("--refresh")

@@ -45,16 +45,16 @@ OUTSIDE = ("1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "::ffff:1.1.1.1")
 
 @pytest.mark.parametrize("address", INSIDE)
 def test_an_address_inside_is_never_connected_to(address: str) -> None:
-    assert not public_network.holds(address, loopback=False)
+    assert not public_network.includes(address, loopback=False)
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
 def test_an_address_of_the_public_network_is(address: str) -> None:
-    assert public_network.holds(address, loopback=False)
+    assert public_network.includes(address, loopback=False)
 
 
 @pytest.mark.parametrize(
     "address", [one for one in INSIDE if not one.endswith(("127.0.0.1", "::1", "127.8.8.8"))]
 )
 def test_the_allowance_for_this_machine_opens_nothing_else(address: str) -> None:
-    assert not public_network.holds(address, loopback=True)
+    assert not public_network.includes(address, loopback=True)

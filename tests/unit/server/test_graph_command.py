@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from server import directory_command, directory_graph
+from server import directory_graph
 from server.directory_graph_report import span
 from server.refusal import Refusal
 
 
 def asked(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
     """Ask the demonstration and give the JSON that is printed."""
-    assert directory_command.main(["graph", *words, "--demo", "--json"]) == code
+    assert directory_graph.main([*words, "--demo", "--json"]) == code
     return msgspec.json.decode(capsys.readouterr().out)
 
 

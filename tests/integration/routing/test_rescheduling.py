@@ -7,7 +7,7 @@ import pytest
 from kernel import errors
 from kernel.actor import Actor, Role
 from kernel.settings import Settings
-from routing import moving
+from routing import rescheduling
 from routing.model import Appointment, AppointmentState, Hold
 from tests.integration.routing.serving import serving
 from tests.integration.routing.world import Practice, World
@@ -22,9 +22,9 @@ async def move(
     world: World, booked: Appointment, to: Hold, who: Actor | None = None
 ) -> Appointment:
     actor = who or world.operator
-    wish = moving.Reschedule(hold_id=to.id, reason="patient_prefers_other")
+    wish = rescheduling.Reschedule(hold_id=to.id, reason="patient_prefers_other")
     return await world.database.run(
-        actor, lambda tx: moving.reschedule(tx, actor, booked.id, wish, world.keys)
+        actor, lambda tx: rescheduling.reschedule(tx, actor, booked.id, wish, world.keys)
     )
 
 
